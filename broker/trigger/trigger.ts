@@ -1,0 +1,104 @@
+/** A broker's name; written `namespace/name`. Both parts are DNS labels. */
+export interface BrokerName {
+  readonly namespace: string;
+  readonly name: string;
+}
+
+/** One events topic and what holds for all of its triggers (Knative `eventing.knative.dev/v1` Broker). */
+export interface Broker extends BrokerName {
+  /** The events topic where it is not Posthorn's own (`kafka.eventing.knative.dev/external.topic`), else null. */
+  readonly externalTopic: string | null;
+  /** Where the lanes of an external topic start (`posthorn.dev/initial-offset`). */
+  readonly initialOffset: 'earliest' | 'latest';
+  /** What triggers without a `delivery` of their own use; null is the default policy. */
+  readonly delivery: DeliveryPolicy | null;
+  /** The manifest as it was applied. */
+  readonly manifest: Manifest;
+}
+
+/** Filter + subscriber + delivery settings (Knative `eventing.knative.dev/v1` Trigger). */
+export interface Trigger {
+  /** Given when the trigger is made; a trigger that is deleted and made again gets another. */
+  readonly uid: string;
+  readonly namespace: string;
+  readonly name: string;
+  /** The broker's name, in the same namespace. */
+  readonly broker: string;
+  /** Counts the revisions of this trigger, from 1. */
+  readonly generation: number;
+  /** Who applied it; only an owner's `--prune` deletes what the owner applied. */
+  readonly owner: string;
+  /** All must pass. Empty: every event passes. */
+  readonly filters: readonly Filter[];
+  /** An absolute http or https URL. */
+  readonly subscriberUri: string;
+  /** The trigger's own, or its broker's, or the default. */
+  readonly delivery: DeliveryPolicy;
+  /** Most requests in flight at once (`posthorn.dev/max-in-flight`). */
+  readonly maxInFlight: number;
+  readonly manifest: Manifest;
+}
+
+/** A filter expression of Knative's Trigger `spec.filters` (or `spec.filter.attributes`, as `attributes`). */
+export type Filter =
+  | { readonly dialect: 'exact'; readonly attributes: AttributeValues }
+  | { readonly dialect: 'prefix'; readonly attributes: AttributeValues }
+  | { readonly dialect: 'suffix'; readonly attributes: AttributeValues }
+  /** Like exact, but `""` asks only that the attribute be present. */
+  | { readonly dialect: 'attributes'; readonly attributes: AttributeValues }
+  | { readonly dialect: 'all'; readonly filters: readonly Filter[] }
+  | { readonly dialect: 'any'; readonly filters: readonly Filter[] }
+  | { readonly dialect: 'not'; readonly filter: Filter };
+
+/** Attribute names and what their values are compared with; every one must hold. */
+export type AttributeValues = Readonly<Record<string, string>>;
+
+/** How deliveries are attempted (Knative `spec.delivery`), with every default filled in. */
+export interface DeliveryPolicy {
+  /** Attempts in all, the first included (`retry` + 1). */
+  readonly attemptsMax: number;
+  readonly backoffPolicy: 'linear' | 'exponential';
+  readonly backoffDelayMs: number;
+  /** No delay of the backoff exceeds this. */
+  readonly backoffMaxMs: number;
+  /** The share by which a delay is varied at random, 0 to 1; 0 wherever the policy was given by the user. */
+  readonly jitter: number;
+  readonly timeoutMs: number;
+  /** Bound on an answered Retry-After; null: `backoffMaxMs` bounds it; 0: Retry-After is ignored. */
+  readonly retryAfterMaxMs: number | null;
+  readonly format: 'binary' | 'json';
+  /** An absolute URL, or null. */
+  readonly deadLetterSinkUri: string | null;
+}
+
+/** A manifest as JSON, as the user wrote it; `get -o yaml` prints it. */
+export interface Manifest {
+  readonly apiVersion: string;
+  readonly kind: string;
+  readonly metadata: {
+    readonly name: string;
+    readonly namespace?: string;
+    readonly annotations?: Readonly<Record<string, string>>;
+    readonly [field: string]: unknown;
+  };
+  readonly [field: string]: unknown;
+}
+
+/**
+ * The default policy: 16 attempts, exponential from 1 s, capped at 1 h. The delays are
+ * 1 s, 2 s, 4 s ... 2048 s, then 1 h three times: the last attempt comes about 4 h 8 min after the first.
+ */
+export const defaultDelivery: DeliveryPolicy = {
+  attemptsMax: 16,
+  backoffPolicy: 'exponential',
+  backoffDelayMs: 1_000,
+  backoffMaxMs: 3_600_000,
+  jitter: 0.2,
+  timeoutMs: 30_000,
+  retryAfterMaxMs: null,
+  format: 'binary',
+  deadLetterSinkUri: null,
+};
+
+/** 256 requests in flight keep a 10 ms handler at 25,000 deliveries/s. */
+export const defaultMaxInFlight = 256;

@@ -1,0 +1,60 @@
+import type { Trigger } from '../broker/trigger/trigger.ts';
+import type { CloudEvent } from '../event/event.ts';
+
+/** One event for one trigger, on its way. */
+export interface Delivery {
+  readonly trigger: Trigger;
+  readonly event: CloudEvent;
+  /** The attempt that comes next, from 1. */
+  readonly attempt: number;
+  /** Where the event stood first, before any retry topic. */
+  readonly origin: Origin;
+  /** When the first attempt began, milliseconds since 1970; null before it. */
+  readonly firstAttemptAtMs: number | null;
+  /** Who is called: the subscriber, or the dead letter sink with what is to be said of the failure. */
+  readonly target: Target;
+}
+
+export interface Origin {
+  readonly topic: string;
+  readonly partition: number;
+  readonly offset: number;
+}
+
+export type Target = { readonly kind: 'subscriber' } | { readonly kind: 'deadLetterSink'; readonly failure: Failure };
+
+/** Why a delivery was given up, as it is told to the dead letter sink and kept in the dead-letter topic. */
+export interface Failure {
+  readonly reason: string;
+  /** Attempts made on the subscriber. */
+  readonly attempts: number;
+  readonly firstAttemptAtMs: number | null;
+  readonly lastAttemptAtMs: number | null;
+  /** The last HTTP status, or null where there was no answer. */
+  readonly status: number | null;
+  /** The first bytes of the last answer's body. */
+  readonly body: Buffer;
+}
+
+/** What one attempt came to. */
+export type Outcome =
+  | {
+      readonly kind: 'answered';
+      readonly status: number;
+      /** Flat: name, value, name, value; names in lower case. */
+      readonly headers: readonly string[];
+      /** The body, cut at the bound for answers. */
+      readonly body: Buffer;
+      readonly truncated: boolean;
+    }
+  | {
+      readonly kind: 'unanswered';
+      readonly cause: 'timeout' | 'connection' | 'protocol' | 'address';
+      readonly message: string;
+    };
+
+/** What becomes of a delivery after an attempt. */
+export type Fate =
+  | { readonly kind: 'delivered' }
+  | { readonly kind: 'retry'; readonly atMs: number; readonly attempt: number; readonly reason: string }
+  | { readonly kind: 'deadLetter'; readonly reason: string };
