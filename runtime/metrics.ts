@@ -1,0 +1,232 @@
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import { BrokerTally, type RefusalReason, TriggerTally } from './tallies.ts';
+import { version } from './version.ts';
+
+/** Everything that `/metrics` shows. Brokers are named `namespace/name`, triggers by their name. */
+export interface Metrics {
+  /** `registry.metrics()` is the text for Prometheus, `registry.contentType` its media type. */
+  readonly registry: Registry;
+  /** The same object for the same name. Only for brokers that exist: a name out of a request has no bound. */
+  broker(broker: string): BrokerTally;
+  /** A request for a broker that doesn't exist was refused. */
+  refusedUnknown(reason: RefusalReason): void;
+  /** The same object for the same names, until the trigger is forgotten. */
+  trigger(broker: string, trigger: string): TriggerTally;
+  /** Removes the series of a trigger that was deleted. */
+  forgetTrigger(broker: string, trigger: string): void;
+  /** Removes the series of a broker that was deleted and of its triggers. */
+  forgetBroker(broker: string): void;
+  readonly laneLagRecords: Gauge<'group' | 'topic' | 'partition'>;
+  readonly retryBacklogRecords: Gauge<'broker' | 'trigger'>;
+  readonly lostRecords: Counter<'topic' | 'partition'>;
+  readonly consumerDisturbances: Counter<'group'>;
+  /** 1 while the broker's triggers are known to be the current ones, else 0. */
+  readonly registryFresh: Gauge<'broker'>;
+}
+
+/** One attempt: from an answer on the same host to the longest timeout that users give. */
+const attemptSecondsBuckets = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
+
+/** Append to acknowledgement: as above, and on to the retries of a subscriber that was down for a day. */
+const latencySecondsBuckets = [
+  0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1_800, 7_200, 28_800, 86_400,
+];
+
+/** A registry of its own with all of Posthorn's metrics and those of the Node process. */
+export function createMetrics(): Metrics {
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry });
+  new Gauge({
+    name: 'posthorn_build_info',
+    help: 'Always 1; the labels say what runs.',
+    labelNames: ['version', 'node'],
+    registers: [registry],
+  }).set({ version, node: process.version }, 1);
+
+  const brokers = brokerMetrics(registry);
+  const triggers = triggerMetrics(registry);
+  const lanes = laneMetrics(registry);
+  const forgetTrigger = (broker: string, trigger: string): void => {
+    triggers.forget(broker, trigger);
+    lanes.retryBacklogRecords.remove(broker, trigger);
+  };
+  return {
+    registry,
+    broker: brokers.of,
+    refusedUnknown: (reason) => brokers.unknown.refused(reason),
+    trigger: triggers.of,
+    forgetTrigger,
+    forgetBroker(broker) {
+      for (const trigger of triggers.namesOf(broker)) forgetTrigger(broker, trigger);
+      brokers.forget(broker);
+      lanes.registryFresh.remove(broker);
+    },
+    ...lanes,
+  };
+}
+
+function laneMetrics(registry: Registry) {
+  const registers = [registry];
+  return {
+    retryBacklogRecords: new Gauge({
+      name: 'posthorn_retry_backlog_records',
+      help: 'Deliveries that wait in the retry topic of the trigger.',
+      labelNames: ['broker', 'trigger'],
+      registers,
+    }),
+    laneLagRecords: new Gauge({
+      name: 'posthorn_lane_lag_records',
+      help: 'Records between the committed position of a consumer group and the end of the partition.',
+      labelNames: ['group', 'topic', 'partition'],
+      registers,
+    }),
+    lostRecords: new Counter({
+      name: 'posthorn_lost_records_total',
+      help: 'Records that the log deleted (retention) before they were read.',
+      labelNames: ['topic', 'partition'],
+      registers,
+    }),
+    consumerDisturbances: new Counter({
+      name: 'posthorn_consumer_disturbances_total',
+      help: 'Times that a consumer had to rejoin its group or was built anew.',
+      labelNames: ['group'],
+      registers,
+    }),
+    registryFresh: new Gauge({
+      name: 'posthorn_registry_fresh',
+      help: '1 while the triggers of the broker are known to be the current ones; at 0 nothing is matched.',
+      labelNames: ['broker'],
+      registers,
+    }),
+  } satisfies Partial<Metrics>;
+}
+
+function brokerMetrics(registry: Registry) {
+  const latency = new Histogram({
+    name: 'posthorn_event_latency_seconds',
+    help: 'From the append of an event to its acknowledgement by a subscriber, retries included.',
+    labelNames: ['broker'],
+    buckets: latencySecondsBuckets,
+    registers: [registry],
+  });
+  const tallies = new Map<string, BrokerTally>();
+  // An empty label is no label for Prometheus.
+  const unknown = new BrokerTally('', latency.labels(''));
+
+  counted(registry, 'posthorn_events_accepted_total', 'Events that were answered 202.', ['broker'], function* () {
+    for (const { broker, accepts } of tallies.values()) yield [{ broker }, accepts];
+  });
+  const refusedHelp = 'Events that were not accepted; without a broker where there is none of that name.';
+  counted(registry, 'posthorn_events_refused_total', refusedHelp, ['broker', 'reason'], function* () {
+    for (const { broker, refusals } of [unknown, ...tallies.values()]) {
+      for (const [reason, value] of Object.entries(refusals)) yield [{ broker, reason }, value];
+    }
+  });
+  return {
+    unknown,
+    of(broker: string): BrokerTally {
+      let tally = tallies.get(broker);
+      if (tally === undefined) {
+        tally = new BrokerTally(broker, latency.labels(broker));
+        tallies.set(broker, tally);
+      }
+      return tally;
+    },
+    forget(broker: string): void {
+      tallies.delete(broker);
+      latency.remove(broker);
+    },
+  };
+}
+
+function triggerMetrics(registry: Registry) {
+  const labels = ['broker', 'trigger'] as const;
+  const duration = new Histogram({
+    name: 'posthorn_delivery_duration_seconds',
+    help: 'One attempt, from the request to the end of the answer.',
+    labelNames: labels,
+    buckets: attemptSecondsBuckets,
+    registers: [registry],
+  });
+  const brokers = new Map<string, Map<string, TriggerTally>>();
+  function* tallies(): Generator<TriggerTally> {
+    for (const triggers of brokers.values()) yield* triggers.values();
+  }
+  const total = (name: string, help: string, value: (tally: TriggerTally) => number): void =>
+    counted(registry, name, help, labels, function* () {
+      for (const tally of tallies()) yield [{ broker: tally.broker, trigger: tally.trigger }, value(tally)];
+    });
+  const totals = (name: string, help: string, by: string, of: (tally: TriggerTally) => Record<string, number>): void =>
+    counted(registry, name, help, [...labels, by], function* () {
+      for (const tally of tallies()) {
+        const { broker, trigger } = tally;
+        for (const [one, value] of Object.entries(of(tally))) yield [{ broker, trigger, [by]: one }, value];
+      }
+    });
+
+  total('posthorn_deliveries_total', 'Deliveries that the subscriber acknowledged.', (t) => t.deliveries);
+  total('posthorn_retries_total', 'Failed attempts that will be tried again.', (t) => t.retries);
+  total('posthorn_retry_spills_total', 'Deliveries that a busy trigger left to its retry topic.', (t) => t.spills);
+  const attemptsHelp = 'Requests to subscribers by what they were answered.';
+  totals('posthorn_delivery_attempts_total', attemptsHelp, 'status_class', (t) => t.attempts);
+  totals('posthorn_dead_letters_total', 'Deliveries that were given up, by reason.', 'reason', (t) => t.deadLetters);
+  totals('posthorn_replies_total', 'Events that subscribers answered with.', 'result', (t) => t.replies);
+  new Gauge({
+    name: 'posthorn_deliveries_in_flight',
+    help: 'Requests to subscribers that are not answered yet.',
+    labelNames: labels,
+    registers: [registry],
+    collect() {
+      this.reset();
+      for (const { broker, trigger, inFlight } of tallies()) this.set({ broker, trigger }, inFlight);
+    },
+  });
+  return {
+    of(broker: string, trigger: string): TriggerTally {
+      let triggers = brokers.get(broker);
+      if (triggers === undefined) {
+        triggers = new Map();
+        brokers.set(broker, triggers);
+      }
+      let tally = triggers.get(trigger);
+      if (tally === undefined) {
+        tally = new TriggerTally(broker, trigger, duration.labels(broker, trigger));
+        triggers.set(trigger, tally);
+      }
+      return tally;
+    },
+    namesOf: (broker: string): string[] => [...(brokers.get(broker)?.keys() ?? [])],
+    forget(broker: string, trigger: string): void {
+      const triggers = brokers.get(broker);
+      triggers?.get(trigger)?.forget();
+      triggers?.delete(trigger);
+      if (triggers?.size === 0) brokers.delete(broker);
+      duration.remove(broker, trigger);
+    },
+  };
+}
+
+type Sample = [labels: Record<string, string>, value: number];
+
+/**
+ * A counter whose values are read from elsewhere when `/metrics` is asked for. All series of a known broker or trigger
+ * are there from the start, at 0: an alert on an increase would miss a first one that came out of nothing.
+ */
+function counted(
+  registry: Registry,
+  name: string,
+  help: string,
+  labelNames: readonly string[],
+  samples: () => Iterable<Sample>,
+): void {
+  new Counter({
+    name,
+    help,
+    labelNames,
+    registers: [registry],
+    collect() {
+      this.reset();
+      for (const [labels, value] of samples()) this.inc(labels, value);
+    },
+  });
+}
