@@ -1,0 +1,101 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { globSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import path from 'node:path';
+import { createInterface } from 'node:readline';
+import { type KafkaCluster, startKafkaCluster } from './support/kafka/cluster.ts';
+import { TapReport } from './support/tap-report.ts';
+
+/**
+ * `npm test`: type check, lint, then all tests against one real Kafka, which it starts unless KAFKA_BROKERS names one.
+ * `npm test -- FILE…` runs the tests of these files alone. The last line is `N passed, N failed`; exit code 1 if any.
+ */
+
+/** A file that has said nothing for this long hangs; starting Kafka clusters is the slowest that a test does. */
+const testTimeoutSeconds = 180;
+
+const root = path.resolve(import.meta.dirname, '..');
+const searchPath = [path.join(root, 'node_modules/.bin'), process.env.PATH].join(path.delimiter);
+const running = new Set<ChildProcess>();
+let cluster: KafkaCluster | null = null;
+let interrupted = false;
+
+function start(command: string, args: readonly string[], env: Record<string, string>, stdout: 'inherit' | 'pipe') {
+  const child = spawn(command, args, {
+    cwd: root,
+    env: { ...process.env, PATH: searchPath, ...env },
+    stdio: ['ignore', stdout, 'inherit'],
+  });
+  running.add(child);
+  child.once('close', () => running.delete(child));
+  return child;
+}
+
+async function passes(name: string, command: string, args: readonly string[]): Promise<boolean> {
+  if (interrupted) return false;
+  const [code] = await once(start(command, args, {}, 'inherit'), 'close');
+  console.log(`${code === 0 ? 'passed' : 'FAILED'} ${name}`);
+  return code === 0;
+}
+
+async function runTests(files: readonly string[], brokers: string): Promise<{ passed: number; failed: number }> {
+  const report = new TapReport();
+  const jobs = Math.max(2, Math.min(4, availableParallelism()));
+  const options = ['--reporter=tap', `--jobs=${jobs}`, `--timeout=${testTimeoutSeconds}`];
+  const child = start('tap', ['run', ...options, ...files], { KAFKA_BROKERS: brokers }, 'pipe');
+  const closed = once(child, 'close');
+  if (child.stdout !== null) {
+    for await (const text of createInterface({ input: child.stdout })) {
+      for (const line of report.line(text)) console.log(line);
+    }
+  }
+  const [code] = await closed;
+  const { passed, failed } = report.counts;
+  return { passed, failed: failed === 0 && code !== 0 ? 1 : failed };
+}
+
+async function requireKafka(): Promise<string> {
+  const given = process.env.KAFKA_BROKERS;
+  if (given !== undefined && given !== '') return given;
+  cluster = await startKafkaCluster();
+  return cluster.brokers.join(',');
+}
+
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+  process.on(signal, () => {
+    interrupted = true;
+    for (const child of running) child.kill('SIGTERM');
+  });
+}
+
+const wanted = process.argv.slice(2);
+let passed = 0;
+let failed = 0;
+try {
+  const checks: [string, string, string[]][] = [
+    ['type check', 'tsc', ['-p', '.']],
+    ['lint', 'biome', ['check', '--error-on-warnings', '.']],
+  ];
+  for (const check of wanted.length === 0 ? checks : []) {
+    if (await passes(...check)) passed++;
+    else failed++;
+  }
+  // tap's own build links the plugins that .taprc names; without it a fresh install runs with the default ones.
+  if (!(await passes('tap build', 'tap', ['build']))) throw new Error('tap could not be built');
+  const files = wanted.length > 0 ? wanted : globSync('test/**/*.test.ts', { cwd: root }).sort();
+  const brokers = await requireKafka();
+  if (!interrupted) {
+    const tests = await runTests(files, brokers);
+    passed += tests.passed;
+    failed += tests.failed;
+  }
+} catch (error) {
+  console.error(error instanceof Error ? error.message : error);
+  failed++;
+} finally {
+  await (cluster as KafkaCluster | null)?.stop();
+}
+if (interrupted) console.log('interrupted');
+console.log(`${passed} passed, ${failed} failed`);
+process.exitCode = interrupted ? 130 : failed === 0 ? 0 : 1;
