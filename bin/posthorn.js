@@ -1,0 +1,44 @@
+#!/usr/bin/env node
+// Plain JavaScript that an old Node can read too, so that it can say that it is too old.
+import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { constants } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+
+const nodeMajorMin = 24;
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+const source = join(root, 'cli', 'main.ts');
+const built = join(root, 'dist', 'cli', 'main.js');
+// The `node` package, a development dependency: a checkout runs on any machine.
+const ownNode = join(root, 'node_modules', 'node', 'bin', 'node');
+
+if (Number(process.versions.node.split('.')[0]) >= nodeMajorMin) {
+  import(pathToFileURL(existsSync(source) ? source : built).href).catch((error) => {
+    console.error(existsSync(source) || existsSync(built) ? error : `posthorn: ${built} is missing: npm run build`);
+    process.exitCode = 1;
+  });
+} else if (existsSync(source) && existsSync(ownNode)) {
+  runWith(ownNode);
+} else {
+  console.error(
+    `posthorn: Node ${nodeMajorMin} or newer is needed, and this is ${process.version}: https://nodejs.org/en/download`,
+  );
+  process.exitCode = 1;
+}
+
+function runWith(node) {
+  const child = spawn(node, [fileURLToPath(import.meta.url), ...process.argv.slice(2)], { stdio: 'inherit' });
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
+    // A terminal sends Ctrl-C and its end to both of us, and a second signal would end the child at once.
+    const fromTerminal = signal !== 'SIGTERM' && process.stdin.isTTY;
+    process.on(signal, () => fromTerminal || child.kill(signal));
+  }
+  child.on('error', (error) => {
+    console.error(`posthorn: ${node} can't be started: ${error.message}`);
+    process.exitCode = 1;
+  });
+  child.on('exit', (code, signal) => {
+    process.exit(code === null ? 128 + constants.signals[signal] : code);
+  });
+}

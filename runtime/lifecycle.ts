@@ -1,0 +1,62 @@
+import { constants } from 'node:os';
+import type { Logger } from 'pino';
+
+/** What was opened, to be released last in, first out. */
+export class Releasers {
+  readonly #logger: Logger;
+  readonly #entries: { readonly name: string; readonly release: () => Promise<void> | void }[] = [];
+  #released: Promise<void> | undefined;
+
+  constructor(logger: Logger) {
+    this.#logger = logger;
+  }
+
+  /** @param name what is released, for the log line should that fail */
+  add(name: string, release: () => Promise<void> | void): void {
+    this.#entries.push({ name, release });
+  }
+
+  /** Releases everything, one after the other. What fails is logged and keeps nothing else. Idempotent; never rejects. */
+  release(): Promise<void> {
+    this.#released ??= this.#releaseAll();
+    return this.#released;
+  }
+
+  async #releaseAll(): Promise<void> {
+    for (let entry = this.#entries.pop(); entry !== undefined; entry = this.#entries.pop()) {
+      try {
+        await entry.release();
+      } catch (err) {
+        this.#logger.error({ err, resource: entry.name }, 'a resource was not released cleanly');
+      }
+    }
+  }
+}
+
+export interface Shutdown {
+  /** Aborts at the first signal; the reason is the signal's name. */
+  readonly signal: AbortSignal;
+  /** Takes the handlers off. Idempotent. */
+  dispose(): void;
+}
+
+const stopSignals = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const;
+
+/**
+ * Ends a process in two steps: the first SIGTERM, SIGINT (Ctrl-C) or SIGHUP asks it to stop, the second ends it at
+ * once, with 128 + the signal's number (SIGINT: 130, SIGTERM: 143).
+ */
+export function onStopSignals(exit: (code: number) => void = process.exit): Shutdown {
+  const controller = new AbortController();
+  const handle = (signal: NodeJS.Signals): void => {
+    if (controller.signal.aborted) exit(128 + constants.signals[signal]);
+    else controller.abort(signal);
+  };
+  for (const name of stopSignals) process.on(name, handle);
+  return {
+    signal: controller.signal,
+    dispose() {
+      for (const name of stopSignals) process.off(name, handle);
+    },
+  };
+}
