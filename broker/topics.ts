@@ -1,3 +1,4 @@
+import type { TopicSpec } from './log/log.ts';
 import type { BrokerName } from './trigger/trigger.ts';
 
 /**
@@ -33,3 +34,71 @@ export function brokerTopics(prefix: string, broker: BrokerName, externalTopic: 
 
 /** Kafka allows 249 characters in a topic's name. */
 export const topicNameMax = 249;
+
+/** The broker whose registry topic this is, or null where the name is none of that prefix. */
+export function brokerOfRegistryTopic(prefix: string, topic: string): BrokerName | null {
+  if (!topic.startsWith(`${prefix}.`)) return null;
+  const [namespace, name, suffix, ...more] = topic.slice(prefix.length + 1).split('.');
+  if (!namespace || !name || suffix !== '_triggers' || more.length > 0) return null;
+  return { namespace, name };
+}
+
+/** What the topics that Posthorn makes are made with; topics that exist are left as they are. */
+export interface TopicSettings {
+  /** Of an events topic. */
+  readonly partitions: number;
+  readonly eventRetentionMs: number;
+  readonly deadLetterRetentionMs: number;
+  /** The largest event that the ingress takes, data and attributes together. */
+  readonly eventMaxBytes: number;
+}
+
+const dayMs = 86_400_000;
+
+export const defaultTopicSettings: TopicSettings = {
+  /** As many processes can share the deliveries of one broker; more cost idle work on each. */
+  partitions: 8,
+  /** Time to notice and mend what stands still over a long weekend. */
+  eventRetentionMs: 7 * dayMs,
+  deadLetterRetentionMs: 30 * dayMs,
+  /** Kafka's own default for the largest message. */
+  eventMaxBytes: 1_048_576,
+};
+
+/** What the framing of an event's headers as a record takes beyond the event's own bytes, at most. */
+const framingMaxBytes = 65_536;
+
+/** What a retry or a dead letter adds to an event, with room to spare: what we add is cut to 16 KiB. */
+const failureMaxBytes = 65_536;
+
+/** A revision holds a whole manifest; the annotations of one may be 256 KiB in Kubernetes. */
+export const revisionMaxBytes = 1_048_576;
+
+export interface TopicSpecs {
+  readonly events: TopicSpec;
+  readonly triggers: TopicSpec;
+  readonly deadLetter: TopicSpec;
+  readonly retry: TopicSpec;
+}
+
+/**
+ * The spec of each kind of topic. A retry topic is trimmed behind its position, so it needs no retention.
+ * @param eventBytes what the events topic takes in one append, where it is not one that Posthorn made
+ */
+export function topicSpecs(settings: TopicSettings, eventBytes = settings.eventMaxBytes + framingMaxBytes): TopicSpecs {
+  const failureBytes = eventBytes + failureMaxBytes;
+  return {
+    events: {
+      partitions: settings.partitions,
+      retentionMs: settings.eventRetentionMs,
+      maxMessageBytes: eventBytes,
+    },
+    triggers: { partitions: 1, retentionMs: null, maxMessageBytes: revisionMaxBytes },
+    deadLetter: {
+      partitions: settings.partitions,
+      retentionMs: settings.deadLetterRetentionMs,
+      maxMessageBytes: failureBytes,
+    },
+    retry: { partitions: 1, retentionMs: null, maxMessageBytes: failureBytes },
+  };
+}

@@ -1,0 +1,284 @@
+import { isDeepStrictEqual } from 'node:util';
+import { PosthornError } from '../../runtime/errors.ts';
+import { encodedBytes, type NewRecord } from '../log/log.ts';
+import { brokerTopics, revisionMaxBytes } from '../topics.ts';
+import { brokerFromManifest, type ParsedDocument, type Problem, triggerFromManifest } from './manifest.ts';
+import {
+  brokerKey,
+  type RegistryState,
+  type Revision,
+  revisionRecord,
+  type Stored,
+  type StoredTrigger,
+  triggerKey,
+} from './registry-state.ts';
+import type { Broker, BrokerName } from './trigger.ts';
+
+/** Who applies where nobody says so. */
+export const defaultOwner = 'apply';
+
+export const defaultBroker: BrokerName = { namespace: 'default', name: 'default' };
+
+export interface ApplyRequest {
+  readonly documents: readonly ParsedDocument[];
+  /** Deletes and changes only what it applied. */
+  readonly owner: string;
+  /** Deletes the owner's triggers that are not among the documents. */
+  readonly prune?: boolean;
+  /** Lets `prune` delete all of the owner's triggers because no document is a trigger. */
+  readonly allowEmpty?: boolean;
+  /** Says what would change and changes nothing. */
+  readonly dryRun?: boolean;
+}
+
+export interface AppliedChange {
+  readonly kind: 'Trigger' | 'Broker';
+  readonly namespace: string;
+  readonly name: string;
+  readonly action: 'created' | 'configured' | 'unchanged' | 'deleted';
+}
+
+/** Nothing was applied; the problems say why, one by one. */
+export class ApplyRefusedError extends PosthornError {
+  readonly problems: readonly Problem[];
+
+  constructor(problems: readonly Problem[]) {
+    super('APPLY_REFUSED', `nothing was applied: ${problems.length} ${problems.length === 1 ? 'problem' : 'problems'}`);
+    this.problems = problems;
+  }
+}
+
+/** What is to be appended to the registry of one broker. */
+export interface PlannedRevision {
+  readonly broker: BrokerName;
+  readonly key: string;
+  readonly revision: Revision;
+  readonly change: AppliedChange;
+}
+
+export interface Plan {
+  /** Of every document, in order, then what is pruned; unchanged ones too. */
+  readonly changes: readonly AppliedChange[];
+  /** Brokers first. */
+  readonly revisions: readonly PlannedRevision[];
+  /** Brokers that are to be made, by `namespace/name`. */
+  readonly newBrokers: ReadonlySet<string>;
+  readonly problems: readonly Problem[];
+}
+
+export interface PlanContext {
+  readonly prefix: string;
+  /** The registries as they stand, by `namespace/name`; the default broker is always among them. */
+  readonly registries: ReadonlyMap<string, RegistryState>;
+  readonly newUid: () => string;
+  /** Milliseconds since 1970. */
+  readonly nowMs: number;
+}
+
+export function fullName({ namespace, name }: { namespace: string; name: string }): string {
+  return `${namespace}/${name}`;
+}
+
+/** What applying the documents comes to. Pure but for `newUid`. */
+export function plan(request: ApplyRequest, context: PlanContext): Plan {
+  const draft: Draft = {
+    request,
+    context,
+    changes: [],
+    revisions: [],
+    newBrokers: new Set(),
+    problems: [],
+    seen: new Map(),
+  };
+  // A Broker of the same request is made before the triggers that name it.
+  for (const document of request.documents) if (document.kind === 'Broker') planBroker(draft, document);
+  for (const document of request.documents) if (document.kind === 'Trigger') planTrigger(draft, document);
+  if (request.prune) planPrune(draft);
+  return draft;
+}
+
+interface Draft extends Plan {
+  readonly request: ApplyRequest;
+  readonly context: PlanContext;
+  readonly changes: AppliedChange[];
+  readonly revisions: PlannedRevision[];
+  readonly newBrokers: Set<string>;
+  readonly problems: Problem[];
+  /** By kind and full name: what each document of the request is about. */
+  readonly seen: Map<string, ParsedDocument>;
+}
+
+function planBroker(draft: Draft, document: ParsedDocument): void {
+  const name = { namespace: document.namespace, name: document.name };
+  if (isRepeated(draft, document)) return;
+  const broker = brokerFromManifest(document.manifest, name.namespace);
+  const state = draft.context.registries.get(fullName(name));
+  const live = state?.broker ?? undefined;
+  const refusal = refuseOwner(draft, document, live) ?? refuseOtherTopic(draft, broker, live);
+  if (refusal) {
+    draft.problems.push(problemAt(document, refusal));
+    return;
+  }
+  if (state === undefined) draft.newBrokers.add(fullName(name));
+  planSet(draft, { document, registry: name, key: brokerKey, live });
+}
+
+function planTrigger(draft: Draft, document: ParsedDocument): void {
+  if (isRepeated(draft, document)) return;
+  const { namespace, name } = document;
+  const identity = { uid: '', generation: 1, owner: draft.request.owner, namespace };
+  const registry = { namespace, name: triggerFromManifest(document.manifest, identity, null).broker };
+  const found = findTrigger(draft.context.registries.values(), document);
+  const refusal =
+    refuseUnknownBroker(draft, registry) ??
+    refuseOtherBroker(document, registry, found?.broker) ??
+    refuseOwner(draft, document, found?.stored);
+  if (refusal) {
+    draft.problems.push(problemAt(document, refusal));
+    return;
+  }
+  planSet(draft, { document, registry, key: triggerKey(name), live: found?.stored });
+}
+
+interface Refusal {
+  readonly field: string;
+  readonly message: string;
+}
+
+function refuseOwner(draft: Draft, document: ParsedDocument, live: Stored | undefined): Refusal | null {
+  if (live === undefined || live.owner === draft.request.owner) return null;
+  return { field: 'metadata.name', message: belongsTo(document.kind, document, live.owner) };
+}
+
+function refuseOtherTopic(draft: Draft, broker: Broker, live: Stored | undefined): Refusal | null {
+  if (live === undefined) return null;
+  const last = draft.context.registries.get(fullName(broker))?.broker?.broker?.externalTopic ?? null;
+  if (last === broker.externalTopic) return null;
+  const topic = brokerTopics(draft.context.prefix, broker, last).events;
+  return {
+    field: externalTopicField,
+    message: `the topic of a broker is fixed once set, and broker ${fullName(broker)} has ${topic}; give another topic a Broker of another name`,
+  };
+}
+
+function refuseUnknownBroker(draft: Draft, broker: BrokerName): Refusal | null {
+  if (draft.context.registries.has(fullName(broker)) || draft.newBrokers.has(fullName(broker))) return null;
+  return {
+    field: 'spec.broker',
+    message: `no broker ${fullName(broker)}; make it by applying a Broker of that name, before this trigger or together with it`,
+  };
+}
+
+function refuseOtherBroker(trigger: ParsedDocument, broker: BrokerName, live: BrokerName | undefined): Refusal | null {
+  if (live === undefined || live.name === broker.name) return null;
+  return {
+    field: 'spec.broker',
+    message: `the broker of a trigger is fixed once set, and trigger ${fullName(trigger)} is one of ${live.name}; delete it first, or give this one another name`,
+  };
+}
+
+interface PlannedSet {
+  readonly document: ParsedDocument;
+  readonly registry: BrokerName;
+  readonly key: string;
+  readonly live: Stored | undefined;
+}
+
+function planSet(draft: Draft, { document, registry, key, live }: PlannedSet): void {
+  const { kind, namespace, name, manifest } = document;
+  const action = live === undefined ? 'created' : 'configured';
+  const change: AppliedChange = { kind, namespace, name, action };
+  if (live && isDeepStrictEqual(live.manifest, manifest)) {
+    draft.changes.push({ ...change, action: 'unchanged' });
+    return;
+  }
+  const revision: Revision = {
+    op: 'set',
+    uid: live?.uid ?? draft.context.newUid(),
+    generation: (live?.generation ?? 0) + 1,
+    owner: draft.request.owner,
+    manifest,
+    atMs: draft.context.nowMs,
+  };
+  const planned: PlannedRevision = { broker: registry, key, revision, change };
+  if (encodedBytes(recordOf(planned)) > revisionMaxBytes - batchBytes) {
+    draft.problems.push(
+      problemAt(document, { field: '', message: `larger than ${revisionMaxBytes - batchBytes} bytes` }),
+    );
+    return;
+  }
+  draft.changes.push(change);
+  draft.revisions.push(planned);
+}
+
+function planPrune(draft: Draft): void {
+  const { request, context } = draft;
+  if (!request.allowEmpty && !request.documents.some((document) => document.kind === 'Trigger')) {
+    throw new PosthornError(
+      'PRUNE_EMPTY',
+      `no trigger was given, so prune would delete every trigger of the owner ${request.owner}; nothing was changed`,
+    );
+  }
+  for (const { name: broker, triggers } of context.registries.values()) {
+    for (const stored of triggers.values()) {
+      const name = { namespace: broker.namespace, name: stored.name };
+      if (stored.owner !== request.owner || draft.seen.has(`Trigger ${fullName(name)}`)) continue;
+      const deletion = planDeletion(broker, stored, context.nowMs, false);
+      draft.changes.push(deletion.change);
+      draft.revisions.push(deletion);
+    }
+  }
+}
+
+/** @param discard whether what waits in the trigger's retry topic is dropped, not dead-lettered */
+export function planDeletion(broker: BrokerName, stored: Stored, nowMs: number, discard: boolean): PlannedRevision {
+  const { uid, generation, owner, name } = stored;
+  return {
+    broker,
+    key: triggerKey(name),
+    revision: { op: 'delete', uid, generation: generation + 1, owner, manifest: null, atMs: nowMs, discard },
+    change: { kind: 'Trigger', namespace: broker.namespace, name, action: 'deleted' },
+  };
+}
+
+export function recordOf({ key, revision }: PlannedRevision): NewRecord {
+  return revisionRecord(key, revision);
+}
+
+/** What a batch takes beyond its records, with room to spare. */
+export const batchBytes = 1_024;
+
+/** The trigger of this name in whichever broker of its namespace. */
+export function findTrigger(
+  registries: Iterable<RegistryState>,
+  { namespace, name }: { readonly namespace: string; readonly name: string },
+): { broker: BrokerName; stored: StoredTrigger } | undefined {
+  for (const state of registries) {
+    if (state.name.namespace !== namespace) continue;
+    const stored = state.triggers.get(name);
+    if (stored) return { broker: state.name, stored };
+  }
+  return undefined;
+}
+
+export function belongsTo(kind: string, name: { namespace: string; name: string }, owner: string): string {
+  return `${kind.toLowerCase()} ${fullName(name)} belongs to the owner ${owner}, which alone may change or delete it; go on as that owner, or let it give the ${kind.toLowerCase()} up first`;
+}
+
+function isRepeated(draft: Draft, document: ParsedDocument): boolean {
+  const key = `${document.kind} ${fullName(document)}`;
+  const first = draft.seen.get(key);
+  if (first === undefined) {
+    draft.seen.set(key, document);
+    return false;
+  }
+  const message = `${document.kind.toLowerCase()} ${fullName(document)} is also in ${first.file}:${first.line}; keep one`;
+  draft.problems.push(problemAt(document, { field: 'metadata.name', message }));
+  return true;
+}
+
+export const externalTopicField = 'metadata.annotations["kafka.eventing.knative.dev/external.topic"]';
+
+export function problemAt({ file, line, column }: ParsedDocument, { field, message }: Refusal): Problem {
+  return { severity: 'error', file, line, column, field, message };
+}

@@ -1,0 +1,248 @@
+import { isDeepStrictEqual } from 'node:util';
+import { messageOf } from '../../runtime/errors.ts';
+import type { LogRecord, NewRecord } from '../log/log.ts';
+import { brokerFromManifest, triggerFromManifest } from './manifest.ts';
+import type { Broker, BrokerName, Manifest, Trigger } from './trigger.ts';
+
+/** One revision, as a record of a registry topic holds it (its value, as JSON); the record's key says of what. */
+export interface Revision {
+  readonly op: 'set' | 'delete';
+  /** Given when the trigger is made; the same over its revisions. */
+  readonly uid: string;
+  /** The writer's count; where two wrote at once, readers count on by the order of the log. */
+  readonly generation: number;
+  readonly owner: string;
+  /** As applied; null where op is delete. */
+  readonly manifest: Manifest | null;
+  /** Milliseconds since 1970, by the writer's clock. */
+  readonly atMs: number;
+  /** With op delete: what waits in the trigger's retry topic is dropped, not dead-lettered. */
+  readonly discard?: boolean;
+}
+
+/** What the registry holds of a trigger or of the broker: its last revision. */
+export interface Stored {
+  readonly name: string;
+  readonly uid: string;
+  readonly generation: number;
+  readonly owner: string;
+  readonly manifest: Manifest;
+  readonly createdAtMs: number;
+  readonly appliedAtMs: number;
+  /** Why this Posthorn can't read the manifest (another version applied it), else null. */
+  readonly problem: string | null;
+}
+
+export interface StoredTrigger extends Stored {
+  /** The last revision that could be read; null if none could. */
+  readonly trigger: Trigger | null;
+}
+
+export interface StoredBroker extends Stored {
+  readonly broker: Broker | null;
+}
+
+/** The registry of one broker after some prefix of its revisions. Immutable. */
+export interface RegistryState {
+  readonly name: BrokerName;
+  readonly broker: StoredBroker | null;
+  /** By name. */
+  readonly triggers: ReadonlyMap<string, StoredTrigger>;
+  /** The uids of triggers that were deleted. */
+  readonly deleted: ReadonlySet<string>;
+  /** Those of them that were deleted together with their backlog. */
+  readonly discarded: ReadonlySet<string>;
+}
+
+/** A revision that was read and has no effect, or not the one that was meant; for the log lines. */
+export interface Remark {
+  readonly offset: number;
+  readonly key: string;
+  readonly message: string;
+}
+
+export interface FoldResult {
+  /** The same object where no record changed anything. */
+  readonly state: RegistryState;
+  readonly remarks: readonly Remark[];
+}
+
+export const brokerKey = 'broker';
+
+export function triggerKey(name: string): string {
+  return `trigger/${name}`;
+}
+
+export function emptyState(name: BrokerName): RegistryState {
+  return { name, broker: null, triggers: new Map(), deleted: new Set(), discarded: new Set() };
+}
+
+export function revisionRecord(key: string, revision: Revision): NewRecord {
+  return { key: Buffer.from(key), value: Buffer.from(JSON.stringify(revision)), headers: {} };
+}
+
+/**
+ * Applies the records in their order. Every process that reads the same records comes to the same state, so races
+ * between writers are decided here: the first owner of a trigger keeps it, a trigger that was made twice at once keeps
+ * the first uid, and of two revisions by one owner the later stands. Pure.
+ */
+export function fold(state: RegistryState, records: readonly LogRecord[]): FoldResult {
+  const draft: Draft = {
+    name: state.name,
+    broker: state.broker,
+    triggers: new Map(state.triggers),
+    deleted: new Set(state.deleted),
+    discarded: new Set(state.discarded),
+  };
+  const remarks: Remark[] = [];
+  let changed = false;
+  for (const record of records) {
+    const key = record.key?.toString('utf8') ?? '';
+    const remark = (message: string): void => void remarks.push({ offset: record.offset, key, message });
+    const revision = readRevision(record);
+    if (typeof revision === 'string') remark(revision);
+    else if (applyRevision(draft, key, revision, remark)) changed = true;
+  }
+  return { state: changed ? draft : state, remarks };
+}
+
+interface Draft {
+  readonly name: BrokerName;
+  broker: StoredBroker | null;
+  readonly triggers: Map<string, StoredTrigger>;
+  readonly deleted: Set<string>;
+  readonly discarded: Set<string>;
+}
+
+type Remarker = (message: string) => void;
+
+/** Returns whether anything changed. */
+function applyRevision(draft: Draft, key: string, revision: Revision, remark: Remarker): boolean {
+  if (key === brokerKey) return setBroker(draft, revision, remark);
+  if (!key.startsWith('trigger/')) {
+    remark('a key that this version of Posthorn does not know');
+    return false;
+  }
+  const name = key.slice('trigger/'.length);
+  return revision.op === 'set'
+    ? setTrigger(draft, name, revision, remark)
+    : deleteTrigger(draft, name, revision, remark);
+}
+
+function setTrigger(draft: Draft, name: string, revision: Revision, remark: Remarker): boolean {
+  const live = draft.triggers.get(name);
+  // A writer that had not yet read the deletion: its backlog may be gone, so the uid must not live again.
+  if (draft.deleted.has(revision.uid)) {
+    remark('ignored: the trigger was deleted before');
+    return false;
+  }
+  const next = nextStored(live, name, revision, remark);
+  if (next === null) return false;
+  const stored = readTrigger(draft, next, live?.trigger ?? null);
+  if (stored.problem) remark(`can't be read: ${stored.problem}${lastGood(stored.trigger)}`);
+  draft.triggers.set(name, stored);
+  return true;
+}
+
+function deleteTrigger(draft: Draft, name: string, revision: Revision, remark: Remarker): boolean {
+  const live = draft.triggers.get(name);
+  if (live?.uid !== revision.uid) return false;
+  if (live.owner !== revision.owner) {
+    remark(`deletion by ${revision.owner} ignored: it belongs to ${live.owner}`);
+    return false;
+  }
+  draft.triggers.delete(name);
+  draft.deleted.add(live.uid);
+  if (revision.discard) draft.discarded.add(live.uid);
+  return true;
+}
+
+function setBroker(draft: Draft, revision: Revision, remark: Remarker): boolean {
+  if (revision.op === 'delete') {
+    remark('deletion of a broker, which this version of Posthorn does not know');
+    return false;
+  }
+  const next = nextStored(draft.broker ?? undefined, draft.name.name, revision, remark);
+  if (next === null) return false;
+  const last = draft.broker?.broker ?? null;
+  const { broker, problem } = readBroker(draft.name, next.manifest);
+  if (problem !== null) remark(`can't be read: ${problem}${lastGood(last)}`);
+  if (broker && last && broker.externalTopic !== last.externalTopic) {
+    remark('ignored: the external topic of a broker is fixed once set');
+    return false;
+  }
+  draft.broker = { ...next, broker: broker ?? last, problem };
+  // Triggers without a delivery of their own take the broker's.
+  for (const stored of draft.triggers.values()) {
+    draft.triggers.set(stored.name, readTrigger(draft, stored, stored.trigger));
+  }
+  return true;
+}
+
+/** What a set makes of what is live; null where it changes nothing. */
+function nextStored(
+  live: Stored | undefined,
+  name: string,
+  revision: Revision,
+  remark: Remarker,
+): Omit<Stored, 'problem'> | null {
+  const { owner, manifest, atMs } = revision;
+  if (manifest === null) return null;
+  if (live === undefined) {
+    const { uid, generation } = revision;
+    return { name, uid, generation, owner, manifest, createdAtMs: atMs, appliedAtMs: atMs };
+  }
+  if (live.owner !== owner) {
+    remark(`revision by ${owner} ignored: it belongs to ${live.owner}`);
+    return null;
+  }
+  if (isDeepStrictEqual(live.manifest, manifest)) return null;
+  const generation = Math.max(live.generation + 1, revision.generation);
+  const { uid, createdAtMs } = live;
+  return { name, uid, generation, owner, manifest, createdAtMs, appliedAtMs: atMs };
+}
+
+function readTrigger(draft: Draft, stored: Omit<Stored, 'problem'>, last: Trigger | null): StoredTrigger {
+  const { uid, generation, owner, manifest } = stored;
+  try {
+    const identity = { uid, generation, owner, namespace: draft.name.namespace };
+    const trigger = triggerFromManifest(manifest, identity, draft.broker?.broker ?? null);
+    return { ...stored, trigger, problem: null };
+  } catch (error) {
+    return { ...stored, trigger: last, problem: messageOf(error) };
+  }
+}
+
+function readBroker(name: BrokerName, manifest: Manifest): Pick<StoredBroker, 'broker' | 'problem'> {
+  try {
+    return { broker: brokerFromManifest(manifest, name.namespace), problem: null };
+  } catch (error) {
+    return { broker: null, problem: messageOf(error) };
+  }
+}
+
+function lastGood(last: Trigger | Broker | null): string {
+  if (last === null) return '; no earlier revision to go by';
+  return 'generation' in last ? `; generation ${last.generation} stays in force` : '; the earlier one stays in force';
+}
+
+/** The revision, or why the record holds none. */
+function readRevision(record: LogRecord): Revision | string {
+  let value: unknown;
+  try {
+    value = JSON.parse(record.value?.toString('utf8') ?? '');
+  } catch (error) {
+    return `not a revision: ${messageOf(error)}`;
+  }
+  if (!isObject(value)) return 'not a revision: not an object';
+  const { op, uid, generation, owner, manifest = null, atMs, discard } = value;
+  if (op !== 'set' && op !== 'delete') return `not a revision: op is ${JSON.stringify(op)}`;
+  if (typeof uid !== 'string' || typeof owner !== 'string') return 'not a revision: uid or owner missing';
+  if (typeof generation !== 'number' || typeof atMs !== 'number') return 'not a revision: generation or atMs missing';
+  if (op === 'set' && !isObject(manifest)) return 'not a revision: manifest missing';
+  return { op, uid, generation, owner, manifest: manifest as Manifest | null, atMs, discard: discard === true };
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

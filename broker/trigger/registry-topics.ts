@@ -1,0 +1,112 @@
+import { UnknownTopicError } from '../log/errors.ts';
+import { encodedBytes, type Log, type NewRecord } from '../log/log.ts';
+import { brokerTopics, revisionMaxBytes, type TopicSettings, type TopicSpecs, topicSpecs } from '../topics.ts';
+import { brokerFromManifest } from './manifest.ts';
+import type { Registry } from './registry.ts';
+import { batchBytes, fullName, type PlannedRevision, recordOf } from './registry-plan.ts';
+import type { BrokerName } from './trigger.ts';
+
+/** Topics made at once when many triggers are applied: one at a time takes Kafka 20 ms each. */
+const topicsMadeAtOnce = 16;
+
+/** Makes the topics that a broker and its triggers need, and appends revisions. All of it throws what the log throws. */
+export class RegistryTopics {
+  readonly #log: Log;
+  readonly #prefix: string;
+  readonly #settings: TopicSettings;
+
+  constructor(log: Log, prefix: string, settings: TopicSettings) {
+    this.#log = log;
+    this.#prefix = prefix;
+    this.#settings = settings;
+  }
+
+  async ensureRegistry(broker: BrokerName): Promise<void> {
+    await this.#log.ensureTopic(brokerTopics(this.#prefix, broker).triggers, topicSpecs(this.#settings).triggers);
+  }
+
+  async ensureBroker(broker: BrokerName, externalTopic: string | null): Promise<TopicSpecs> {
+    const topics = brokerTopics(this.#prefix, broker, externalTopic);
+    const specs = await this.#specs(externalTopic);
+    if (externalTopic === null) await this.#log.ensureTopic(topics.events, specs.events);
+    await this.#log.ensureTopic(topics.deadLetter, specs.deadLetter);
+    return specs;
+  }
+
+  /** Topics come before the revision that needs them; a broker's registry comes last, by it the broker is found. */
+  async ensureFor(
+    revisions: readonly PlannedRevision[],
+    registryOf: (name: BrokerName) => Registry | undefined,
+  ): Promise<void> {
+    const specsOf = new Map<string, TopicSpecs>();
+    const retryTopics: { topic: string; specs: TopicSpecs }[] = [];
+    for (const { broker, revision, change } of revisions) {
+      if (revision.manifest === null) continue;
+      if (change.kind === 'Broker') {
+        const { externalTopic } = brokerFromManifest(revision.manifest, broker.namespace);
+        specsOf.set(fullName(broker), await this.ensureBroker(broker, externalTopic));
+        await this.ensureRegistry(broker);
+        continue;
+      }
+      const externalTopic = registryOf(broker)?.snapshot().broker?.externalTopic ?? null;
+      const specs = specsOf.get(fullName(broker)) ?? (await this.#specs(externalTopic));
+      specsOf.set(fullName(broker), specs);
+      retryTopics.push({ topic: brokerTopics(this.#prefix, broker).retry(change.name), specs });
+    }
+    for (let from = 0; from < retryTopics.length; from += topicsMadeAtOnce) {
+      const some = retryTopics.slice(from, from + topicsMadeAtOnce);
+      await Promise.all(some.map(({ topic, specs }) => this.#log.ensureTopic(topic, specs.retry)));
+    }
+  }
+
+  /** Revisions of one broker, in order. */
+  async append(revisions: readonly PlannedRevision[]): Promise<void> {
+    const [first] = revisions;
+    if (!first) return;
+    const topic = brokerTopics(this.#prefix, first.broker).triggers;
+    for (const batch of batches(revisions.map(recordOf))) await this.#log.append(topic, 0, batch);
+  }
+
+  async #specs(externalTopic: string | null): Promise<TopicSpecs> {
+    if (externalTopic === null) return topicSpecs(this.#settings);
+    return topicSpecs(this.#settings, (await this.#log.describeTopic(externalTopic)).maxMessageBytes);
+  }
+}
+
+/**
+ * Why a broker can't have this topic, or null.
+ * @param registry of the broker where there is one already
+ */
+export async function refuseExternalTopic(
+  log: Log,
+  topic: string,
+  registry: Registry | undefined,
+): Promise<string | null> {
+  try {
+    await log.describeTopic(topic);
+  } catch (error) {
+    if (!(error instanceof UnknownTopicError)) throw error;
+    return `the log has no topic ${topic}; make it first, Posthorn makes none that is not its own`;
+  }
+  if (registry === undefined) return null;
+  // default/default was there before its Broker: it may change its topic as long as nothing depends on the first.
+  const own = registry.topics().events;
+  const used = (await log.ranges(own)).some((range) => range.end > 0);
+  if (!used && registry.stored().triggers.size === 0) return null;
+  return `broker ${fullName(registry.name)} already uses its own topic ${own}; give ${topic} a Broker of another name`;
+}
+
+function batches(records: readonly NewRecord[]): NewRecord[][] {
+  const result: NewRecord[][] = [];
+  let bytes = Number.POSITIVE_INFINITY;
+  for (const record of records) {
+    const size = encodedBytes(record);
+    bytes += size;
+    if (bytes > revisionMaxBytes - batchBytes) {
+      result.push([]);
+      bytes = size;
+    }
+    result.at(-1)?.push(record);
+  }
+  return result;
+}
