@@ -1,5 +1,6 @@
 import type { Trigger } from '../broker/trigger/trigger.ts';
 import type { CloudEvent } from '../event/event.ts';
+import type { DeadLetterReason } from '../runtime/tallies.ts';
 
 /** One event for one trigger, on its way. */
 export interface Delivery {
@@ -7,6 +8,8 @@ export interface Delivery {
   readonly event: CloudEvent;
   /** The attempt that comes next, from 1. */
   readonly attempt: number;
+  /** The W3C trace context that came with the event (`traceparent`, `tracestate`), where it came beside it. */
+  readonly trace: Readonly<Record<string, string>>;
   /** Where the event stood first, before any retry topic. */
   readonly origin: Origin;
   /** When the first attempt began, milliseconds since 1970; null before it. */
@@ -15,10 +18,23 @@ export interface Delivery {
   readonly target: Target;
 }
 
+/** What must be known of a delivery that is given up: its trigger may be gone. */
+export type GivenUp = Pick<Delivery, 'event' | 'attempt' | 'trace' | 'origin' | 'firstAttemptAtMs'> & {
+  readonly trigger: Pick<Trigger, 'uid' | 'namespace' | 'name'> & { readonly subscriberUri: string | null };
+};
+
+/** The record that a delivery comes from, held unsettled until one of these is called. */
+export interface Hold {
+  settle(): void;
+  drop(): void;
+}
+
 export interface Origin {
   readonly topic: string;
   readonly partition: number;
   readonly offset: number;
+  /** When the log took it, milliseconds since 1970. */
+  readonly appendedAtMs: number;
 }
 
 export type Target = { readonly kind: 'subscriber' } | { readonly kind: 'deadLetterSink'; readonly failure: Failure };
@@ -57,4 +73,10 @@ export type Outcome =
 export type Fate =
   | { readonly kind: 'delivered' }
   | { readonly kind: 'retry'; readonly atMs: number; readonly attempt: number; readonly reason: string }
-  | { readonly kind: 'deadLetter'; readonly reason: string };
+  | {
+      readonly kind: 'deadLetter';
+      /** For the metrics: a closed set. */
+      readonly category: DeadLetterReason;
+      /** For people: in full. */
+      readonly reason: string;
+    };

@@ -1,0 +1,206 @@
+import { createHash } from 'node:crypto';
+import type { BrokerTopics } from '../broker/topics.ts';
+import type { Registry } from '../broker/trigger/registry.ts';
+import { sleep, type Timer } from '../runtime/clock.ts';
+import { messageOf } from '../runtime/errors.ts';
+import { DurableAppender } from './append.ts';
+import type { Deliverer } from './deliver.ts';
+import type { DispatcherOptions } from './dispatcher.ts';
+import type { LaneOptions } from './lane/lane.ts';
+import { RetryLane } from './lane/retry.ts';
+import { SharedLane } from './lane/shared.ts';
+import { Pipeline } from './pipeline.ts';
+
+/** The lanes of one broker in this process: started when the log allows, kept in step with its registry. */
+export class BrokerLanes {
+  readonly #options: DispatcherOptions;
+  readonly #registry: Registry;
+  readonly #name: string;
+  readonly #pipeline: Pipeline;
+  readonly #closing = new AbortController();
+  readonly #retryLanes = new Map<number, RetryGroup>();
+  #shared: { readonly lane: SharedLane; readonly topic: string } | undefined;
+  #unsubscribe: () => void = () => {};
+  #triggerNames: ReadonlySet<string> = new Set();
+  #isDirty = false;
+  #work: Promise<void> = Promise.resolve();
+  #rescanTimer: Timer | undefined;
+
+  /** @param cut aborts when what is still in flight is to be given up */
+  constructor(options: DispatcherOptions, registry: Registry, deliverer: Deliverer, cut: AbortSignal) {
+    this.#options = options;
+    this.#registry = registry;
+    this.#name = `${registry.name.namespace}/${registry.name.name}`;
+    const { clock, logger, metrics, gatherer, waitingEventsMax } = options;
+    this.#pipeline = new Pipeline({
+      ...{ clock, logger, metrics, deliverer, registry, waitingEventsMax },
+      broker: this.#name,
+      topics: () => registry.topics(),
+      appender: new DurableAppender(gatherer, clock, logger, cut),
+      signal: cut,
+    });
+  }
+
+  /** Whether the lanes read: the shared one is in its group. */
+  get isReading(): boolean {
+    return this.#shared !== undefined;
+  }
+
+  /** Begins; what the log refuses for now is tried again. */
+  start(): void {
+    this.#unsubscribe = this.#registry.onChange(() => this.#changed());
+    this.#triggerNames = this.#namesNow();
+    this.#bringUp();
+    this.#scheduleRescan();
+  }
+
+  /** Stops reading, waits for what is in flight until `signal`, commits. Idempotent. */
+  async close(signal: AbortSignal): Promise<void> {
+    this.#closing.abort();
+    this.#unsubscribe();
+    this.#rescanTimer?.cancel();
+    await this.#work;
+    this.#pipeline.drain();
+    const lanes = [...[...this.#retryLanes.values()].map((group) => group.lane), this.#shared?.lane];
+    await Promise.all(lanes.map((lane) => lane?.close(signal)));
+  }
+
+  /** Sets the gauges of lag and backlog. @throws what the log throws */
+  async measure(): Promise<void> {
+    const { log, metrics } = this.#options;
+    const topics = this.#registry.topics();
+    if (this.#shared) {
+      const ranges = new Map((await log.ranges(this.#shared.topic)).map((range) => [range.partition, range]));
+      for (const { topic, partition, position } of this.#shared.lane.positions()) {
+        const lag = Math.max(0, (ranges.get(partition)?.end ?? position) - position);
+        metrics.laneLagRecords.set({ group: topics.sharedGroup, topic, partition: String(partition) }, lag);
+      }
+    }
+    for (const { lane } of this.#retryLanes.values()) {
+      for (const { topic, position } of lane.positions()) {
+        const end = (await log.ranges(topic))[0]?.end ?? position;
+        const trigger = topic.slice(topics.retryPrefix.length);
+        metrics.retryBacklogRecords.set({ broker: this.#name, trigger }, Math.max(0, end - position));
+      }
+    }
+    metrics.registryFresh.set({ broker: this.#name }, this.#registry.isFresh() ? 1 : 0);
+  }
+
+  #changed(): void {
+    const names = this.#namesNow();
+    for (const gone of this.#triggerNames) if (!names.has(gone)) this.#options.metrics.forgetTrigger(this.#name, gone);
+    this.#triggerNames = names;
+    this.#pipeline.refreshLimits();
+    for (const { lane } of this.#retryLanes.values()) lane.refresh();
+    this.#bringUp();
+  }
+
+  #namesNow(): ReadonlySet<string> {
+    return new Set([...this.#registry.snapshot().triggers.values()].map((trigger) => trigger.name));
+  }
+
+  #scheduleRescan(): void {
+    this.#rescanTimer = this.#options.clock.setTimer(() => {
+      this.#bringUp();
+      this.#scheduleRescan();
+    }, rescanMs);
+  }
+
+  /** Brings the lanes in step with the topics that there are; changes that come meanwhile are gathered into one. */
+  #bringUp(): void {
+    if (this.#isDirty || this.#closing.signal.aborted) return;
+    this.#isDirty = true;
+    this.#work = this.#work.then(() => this.#bringUpUntilDone());
+  }
+
+  async #bringUpUntilDone(): Promise<void> {
+    for (let delayMs = firstDelayMs; ; delayMs = Math.min(2 * delayMs, longestDelayMs)) {
+      if (this.#shared) await sleep(this.#options.clock, gatherMs, this.#closing.signal);
+      this.#isDirty = false;
+      if (this.#closing.signal.aborted) return;
+      try {
+        await this.#readEvents();
+        await this.#readRetries();
+        return;
+      } catch (error) {
+        const { logger } = this.#options;
+        logger.warn({ broker: this.#name, error: messageOf(error), delayMs }, 'lanes not brought up, trying again');
+        await sleep(this.#options.clock, delayMs, this.#closing.signal);
+      }
+    }
+  }
+
+  async #readEvents(): Promise<void> {
+    const topics = this.#registry.topics();
+    if (this.#shared?.topic === topics.events) return;
+    await this.#shared?.lane.close(AbortSignal.abort());
+    this.#shared = undefined;
+    const { broker } = this.#registry.snapshot();
+    const isExternal = broker !== null && broker.externalTopic !== null;
+    const lane = new SharedLane({
+      ...this.#laneOptions(),
+      group: topics.sharedGroup,
+      topic: topics.events,
+      startAt: isExternal ? broker.initialOffset : 'earliest',
+      window: this.#options.window,
+    });
+    await lane.start();
+    this.#shared = { lane, topic: topics.events };
+  }
+
+  async #readRetries(): Promise<void> {
+    const topics = this.#registry.topics();
+    const { log, retryGroups } = this.#options;
+    const groups = Map.groupBy(await log.listTopics(topics.retryPrefix), (topic) => groupOf(topic, retryGroups));
+    for (const [n, names] of groups) await this.#readGroup(n, topics, names);
+  }
+
+  async #readGroup(n: number, topics: BrokerTopics, names: readonly string[]): Promise<void> {
+    const known = this.#retryLanes.get(n);
+    const key = names.join();
+    if (known?.topics === key) return;
+    if (known) {
+      known.topics = '';
+      await known.lane.changeTopics(names);
+      known.topics = key;
+      return;
+    }
+    const { recordsMax, bytesMax } = this.#options.window;
+    const lane = new RetryLane({
+      ...this.#laneOptions(),
+      group: topics.retryGroup(n),
+      window: { recordsMax, bytesMax, partitionRecordsMax: retryRecordsMax },
+    });
+    await lane.start(names);
+    this.#retryLanes.set(n, { lane, topics: key });
+  }
+
+  #laneOptions(): Omit<LaneOptions, 'window'> {
+    const { log, clock, logger, metrics } = this.#options;
+    return { log, clock, logger, metrics, registry: this.#registry, pipeline: this.#pipeline };
+  }
+}
+
+interface RetryGroup {
+  readonly lane: RetryLane;
+  /** What the lane reads, joined. */
+  topics: string;
+}
+
+/** Of one trigger in this process: enough for the order of due times, and 16 triggers with backlogs fill the window. */
+const retryRecordsMax = 1_000;
+
+/** The retry topics are listed this often; a change in the registry only hurries that. */
+const rescanMs = 30_000;
+
+/** Triggers that are applied one by one within this time restart the retry lanes' consumers once. */
+const gatherMs = 500;
+
+/** | try 2: after 250 ms | 3: 500 ms | 4: 1 s | ... | 5 s | */
+const firstDelayMs = 250;
+const longestDelayMs = 5_000;
+
+/** Which retry lane reads a topic: by hash, so that every process says the same. */
+function groupOf(topic: string, groups: number): number {
+  return groups === 1 ? 0 : createHash('sha256').update(topic).digest().readUInt32BE(0) % groups;
+}

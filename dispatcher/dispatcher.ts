@@ -1,0 +1,111 @@
+import type { Logger } from 'pino';
+import type { Brokers } from '../broker/brokers.ts';
+import type { Gatherer } from '../broker/log/gather.ts';
+import type { Log } from '../broker/log/log.ts';
+import type { Clock, Timer } from '../runtime/clock.ts';
+import { messageOf } from '../runtime/errors.ts';
+import type { Metrics } from '../runtime/metrics.ts';
+import { BrokerLanes } from './broker-lanes.ts';
+import { createDeliverer, type Deliverer } from './deliver.ts';
+import type { WindowLimits } from './lane/reader.ts';
+
+export interface DispatcherOptions {
+  readonly log: Log;
+  readonly brokers: Brokers;
+  readonly gatherer: Gatherer;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+  /** Of each lane. */
+  readonly window: WindowLimits;
+  /** Deliveries of one trigger that may wait for their turn, in this process. */
+  readonly waitingEventsMax: number;
+  /** An answer's body is read up to this many bytes. */
+  readonly responseBytesMax: number;
+  /** Retry lanes of each broker. */
+  readonly retryGroups: number;
+}
+
+/** Delivers the events of all brokers. */
+export class Dispatcher {
+  readonly #options: DispatcherOptions;
+  readonly #deliverer: Deliverer;
+  readonly #lanes = new Map<string, BrokerLanes>();
+  /** Aborts when what is in flight is to be cut. */
+  readonly #cut = new AbortController();
+  #unsubscribe: () => void = () => {};
+  #measureTimer: Timer | undefined;
+  #measuring: Promise<void> = Promise.resolve();
+  #isClosed = false;
+
+  constructor(options: DispatcherOptions) {
+    this.#options = options;
+    this.#deliverer = createDeliverer(options);
+  }
+
+  start(): void {
+    this.#unsubscribe = this.#options.brokers.onChange(() => this.#addBrokers());
+    this.#addBrokers();
+    this.#scheduleMeasuring();
+  }
+
+  /** Why nothing would be delivered just now, one sentence a broker; empty when all is well. */
+  unready(): string[] {
+    const reasons: string[] = [];
+    for (const { name, isFresh } of this.#options.brokers.list().map(statusOf)) {
+      if (!this.#lanes.get(name)?.isReading) reasons.push(`${name}: the events topic is not being read yet`);
+      if (!isFresh) reasons.push(`${name}: the triggers are not known to be the current ones (registry not fresh)`);
+    }
+    return reasons;
+  }
+
+  /**
+   * Stops reading, lets what is in flight end until `signal` aborts, commits, and cuts what is left: that is
+   * delivered again after the next start. Idempotent.
+   */
+  async close(signal: AbortSignal): Promise<void> {
+    this.#isClosed = true;
+    this.#unsubscribe();
+    this.#measureTimer?.cancel();
+    const cut = (): void => this.#cut.abort(new Error('Posthorn stops'));
+    if (signal.aborted) cut();
+    signal.addEventListener('abort', cut);
+    await this.#measuring;
+    await Promise.all([...this.#lanes.values()].map((lanes) => lanes.close(signal)));
+    signal.removeEventListener('abort', cut);
+    cut();
+    await this.#deliverer.close();
+  }
+
+  #addBrokers(): void {
+    for (const registry of this.#options.brokers.list()) {
+      const name = `${registry.name.namespace}/${registry.name.name}`;
+      if (this.#lanes.has(name)) continue;
+      const lanes = new BrokerLanes(this.#options, registry, this.#deliverer, this.#cut.signal);
+      this.#lanes.set(name, lanes);
+      lanes.start();
+    }
+  }
+
+  #scheduleMeasuring(): void {
+    if (this.#isClosed) return;
+    this.#measureTimer = this.#options.clock.setTimer(() => {
+      this.#measuring = this.#measure().finally(() => this.#scheduleMeasuring());
+    }, measureMs);
+  }
+
+  async #measure(): Promise<void> {
+    try {
+      for (const lanes of this.#lanes.values()) await lanes.measure();
+    } catch (error) {
+      this.#options.logger.debug({ error: messageOf(error) }, 'lag not measured');
+    }
+  }
+}
+
+/** Lag and backlog are asked of the log this often: as often as Prometheus usually looks. */
+const measureMs = 5_000;
+
+function statusOf(registry: { name: { namespace: string; name: string }; isFresh(): boolean }) {
+  return { name: `${registry.name.namespace}/${registry.name.name}`, isFresh: registry.isFresh() };
+}

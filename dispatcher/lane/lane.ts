@@ -1,0 +1,38 @@
+import type { Logger } from 'pino';
+import type { Log, LostRange } from '../../broker/log/log.ts';
+import type { Registry } from '../../broker/trigger/registry.ts';
+import type { Clock } from '../../runtime/clock.ts';
+import type { Metrics } from '../../runtime/metrics.ts';
+import type { Pipeline } from '../pipeline.ts';
+import type { LaneReaderOptions, WindowLimits } from './reader.ts';
+
+/** What every lane of a broker is given. */
+export interface LaneOptions {
+  readonly log: Log;
+  readonly registry: Registry;
+  readonly pipeline: Pipeline;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+  readonly window: WindowLimits;
+}
+
+/** How a lane's disturbances and losses are told: in the log lines and the metrics. */
+export function reportingOf(
+  { logger, metrics }: LaneOptions,
+  group: string,
+): Pick<LaneReaderOptions, 'onLost' | 'onDisturbed'> {
+  return {
+    onLost({ topic, partition, from, to }: LostRange) {
+      metrics.lostRecords.inc({ topic, partition: String(partition) }, to - from);
+      logger.error(
+        { group, topic, partition, from, to },
+        `LOST: the log deleted ${to - from} records before they were read`,
+      );
+    },
+    onDisturbed(error: Error) {
+      metrics.consumerDisturbances.inc({ group });
+      logger.warn({ group, error: error.message }, 'consumer disturbed, is being repaired');
+    },
+  };
+}

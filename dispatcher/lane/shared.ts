@@ -1,0 +1,266 @@
+import type { Trigger } from '../../broker/trigger/trigger.ts';
+import type { CloudEvent } from '../../event/event.ts';
+import { fromRecord } from '../../event/kafka.ts';
+import type { Timer } from '../../runtime/clock.ts';
+import { messageOf } from '../../runtime/errors.ts';
+import type { Delivery, Hold, Origin } from '../fate.ts';
+import { traceOf } from '../record-headers.ts';
+import { type LaneOptions, reportingOf } from './lane.ts';
+import { LaneReader, type TakenRecord } from './reader.ts';
+
+export interface SharedLaneOptions extends LaneOptions {
+  readonly group: string;
+  readonly topic: string;
+  readonly startAt: 'earliest' | 'latest';
+}
+
+/**
+ * The shared lane: one group reads the events topic once for all triggers.
+ *
+ *   take -> decode -> match (while the registry is fresh) -> place: the trigger's limit, or its retry topic
+ *
+ * Deliveries are placed in the order of the log. A trigger that can't take more holds the lane back; once another
+ * trigger has had room for 50 ms and would wait, the deliveries of the busy one go to its retry topic.
+ */
+export class SharedLane {
+  readonly #options: SharedLaneOptions;
+  readonly #reader: LaneReader;
+  readonly #unmatched: DecodedRecord[] = [];
+  readonly #matched = new MatchedRecords();
+  /** Uids of triggers whose deliveries go to their retry topic until they are relieved. */
+  readonly #spilling = new Set<string>();
+  /** On the monotonic clock: since when a delivery is held although others could go on. */
+  #heldSinceMs: number | undefined;
+  #holdTimer: Timer | undefined;
+  #isAwaitingFresh = false;
+  readonly #closing = new AbortController();
+
+  constructor(options: SharedLaneOptions) {
+    this.#options = options;
+    const { log, group, startAt, clock, logger, window } = options;
+    this.#reader = new LaneReader({
+      ...{ log, group, startAt, clock, logger, window },
+      onRecord: (taken) => this.#receive(taken),
+      ...reportingOf(options, group),
+    });
+  }
+
+  /** @throws LogUnavailableError, UnknownTopicError */
+  start(): Promise<void> {
+    return this.#reader.start([this.#options.topic]);
+  }
+
+  positions(): ReturnType<LaneReader['positions']> {
+    return this.#reader.positions();
+  }
+
+  /** Stops reading, lets go of what was not placed, waits for the rest or `signal`, commits. */
+  async close(signal: AbortSignal): Promise<void> {
+    this.#closing.abort();
+    this.#holdTimer?.cancel();
+    for (const { taken } of this.#unmatched.splice(0)) taken.drop();
+    this.#matched.dropAll();
+    await this.#reader.close(signal);
+  }
+
+  #receive(taken: TakenRecord): void {
+    const { topic, partition, record } = taken;
+    const origin = { topic, partition, offset: record.offset, appendedAtMs: record.timestampMs };
+    let event: CloudEvent;
+    try {
+      event = fromRecord(record);
+    } catch (error) {
+      this.#options.pipeline.unreadable(record, origin, messageOf(error), taken);
+      return;
+    }
+    this.#unmatched.push({ taken, event, origin });
+    this.#match();
+  }
+
+  /** Matches what was taken, unless a trigger may have been applied that is not known here. */
+  #match(): void {
+    const { registry } = this.#options;
+    if (this.#unmatched.length === 0 || this.#closing.signal.aborted) return;
+    if (!registry.isFresh()) {
+      this.#matchWhenFresh();
+      return;
+    }
+    const { index } = registry.snapshot();
+    for (const decoded of this.#unmatched.splice(0)) {
+      const triggers = index.match(decoded.event);
+      if (triggers.length === 0) decoded.taken.settle();
+      else this.#matched.push(decoded, triggers);
+    }
+    this.#place();
+  }
+
+  #matchWhenFresh(): void {
+    if (this.#isAwaitingFresh) return;
+    this.#isAwaitingFresh = true;
+    const again = (): void => {
+      this.#isAwaitingFresh = false;
+      this.#match();
+    };
+    // It rejects only when this lane or the registry closes.
+    this.#options.registry.whenFresh(this.#closing.signal).then(again, () => {});
+  }
+
+  /** Places deliveries until one must wait. */
+  #place(): void {
+    for (let next = this.#matched.first(); next; next = this.#matched.first()) {
+      if (this.#closing.signal.aborted || !this.#placeOne(next)) return;
+      this.#matched.shift();
+    }
+  }
+
+  #placeOne({ delivery, hold }: Placeable): boolean {
+    const { pipeline } = this.#options;
+    const { trigger } = delivery;
+    const limit = pipeline.limitOf(trigger);
+    if (this.#spilling.has(trigger.uid) && limit.isRelieved) this.#spilling.delete(trigger.uid);
+    if (this.#spilling.has(trigger.uid) || (!limit.hasRoom && this.#hasHeldLongEnough(trigger))) {
+      this.#spilling.add(trigger.uid);
+      this.#endHold();
+      pipeline.spill(delivery, hold);
+      return true;
+    }
+    if (!limit.hasRoom) {
+      limit.onceRoom(() => this.#place());
+      return false;
+    }
+    this.#endHold();
+    pipeline.deliver(delivery, hold);
+    return true;
+  }
+
+  /** Whether others have been waiting for this busy trigger so long that it has to give way. */
+  #hasHeldLongEnough(busy: Trigger): boolean {
+    const { clock } = this.#options;
+    if (!this.#doOthersWait(busy)) {
+      this.#endHold();
+      return false;
+    }
+    this.#heldSinceMs ??= clock.monotonic();
+    const remainingMs = this.#heldSinceMs + holdMs - clock.monotonic();
+    if (remainingMs <= 0) return true;
+    this.#holdTimer ??= clock.setTimer(() => {
+      this.#holdTimer = undefined;
+      this.#place();
+    }, remainingMs);
+    return false;
+  }
+
+  /** Whether a delivery of a trigger with room stands behind the held one, or may, where the window ends. */
+  #doOthersWait(busy: Trigger): boolean {
+    const { pipeline, registry } = this.#options;
+    const candidates = this.#reader.isFull ? registry.snapshot().triggers.values() : this.#matched.triggers();
+    for (const trigger of candidates) {
+      if (trigger.uid !== busy.uid && pipeline.limitOf(trigger).hasRoom) return true;
+    }
+    return false;
+  }
+
+  #endHold(): void {
+    this.#heldSinceMs = undefined;
+    this.#holdTimer?.cancel();
+    this.#holdTimer = undefined;
+  }
+}
+
+/** How long a busy trigger may hold back others that have room: the design's 50 ms. */
+const holdMs = 50;
+
+interface DecodedRecord {
+  readonly taken: TakenRecord;
+  readonly event: CloudEvent;
+  readonly origin: Origin;
+}
+
+interface Placeable {
+  readonly delivery: Delivery;
+  readonly hold: Hold;
+}
+
+interface MatchedRecord {
+  readonly decoded: DecodedRecord;
+  readonly triggers: readonly Trigger[];
+  readonly hold: Hold;
+}
+
+/** Deliveries that wait to be placed, in the order of the log. */
+class MatchedRecords {
+  #records: MatchedRecord[] = [];
+  /** Index of the first record that waits, and of its first trigger that waits. */
+  #record = 0;
+  #trigger = 0;
+  readonly #waiting = new Map<string, { readonly trigger: Trigger; count: number }>();
+
+  push(decoded: DecodedRecord, triggers: readonly Trigger[]): void {
+    this.#records.push({ decoded, triggers, hold: shareHold(decoded.taken, triggers.length) });
+    for (const trigger of triggers) {
+      const waiting = this.#waiting.get(trigger.uid);
+      if (waiting) waiting.count++;
+      else this.#waiting.set(trigger.uid, { trigger, count: 1 });
+    }
+  }
+
+  first(): Placeable | undefined {
+    const record = this.#records[this.#record];
+    const trigger = record?.triggers[this.#trigger];
+    if (!record || !trigger) return undefined;
+    const { event, origin, taken } = record.decoded;
+    return {
+      hold: record.hold,
+      delivery: {
+        trigger,
+        event,
+        attempt: 1,
+        trace: traceOf(taken.record.headers),
+        origin,
+        firstAttemptAtMs: null,
+        target: { kind: 'subscriber' },
+      },
+    };
+  }
+
+  /** Removes the first. */
+  shift(): void {
+    const record = this.#records[this.#record];
+    const trigger = record?.triggers[this.#trigger];
+    if (!record || !trigger) return;
+    const waiting = this.#waiting.get(trigger.uid);
+    if (waiting && --waiting.count === 0) this.#waiting.delete(trigger.uid);
+    this.#trigger++;
+    if (this.#trigger < record.triggers.length) return;
+    this.#trigger = 0;
+    this.#record++;
+    // Compacts now and then: removing at the front of a long array each time would cost its length.
+    if (this.#record < 1_024 && this.#record < this.#records.length) return;
+    this.#records = this.#records.slice(this.#record);
+    this.#record = 0;
+  }
+
+  /** The triggers of the deliveries that wait. */
+  *triggers(): Iterable<Trigger> {
+    for (const { trigger } of this.#waiting.values()) yield trigger;
+  }
+
+  dropAll(): void {
+    for (const { decoded } of this.#records.slice(this.#record)) decoded.taken.drop();
+    this.#records = [];
+    this.#record = 0;
+    this.#waiting.clear();
+  }
+}
+
+/** The record settles when all its deliveries have, and is dropped when one of them is. */
+function shareHold(taken: TakenRecord, deliveries: number): Hold {
+  let open = deliveries;
+  return {
+    settle() {
+      open--;
+      if (open === 0) taken.settle();
+    },
+    drop: () => taken.drop(),
+  };
+}

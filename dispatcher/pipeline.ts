@@ -1,0 +1,333 @@
+import type { Logger } from 'pino';
+import { RecordTooLargeError } from '../broker/log/errors.ts';
+import type { LogRecord, NewRecord } from '../broker/log/log.ts';
+import type { BrokerTopics } from '../broker/topics.ts';
+import type { Registry } from '../broker/trigger/registry.ts';
+import type { Trigger } from '../broker/trigger/trigger.ts';
+import type { CloudEvent } from '../event/event.ts';
+import { toRecord } from '../event/kafka.ts';
+import type { Clock } from '../runtime/clock.ts';
+import type { Metrics } from '../runtime/metrics.ts';
+import { type DeadLetterReason, type StatusClass, statusClassOf } from '../runtime/tallies.ts';
+import type { DurableAppender } from './append.ts';
+import {
+  deadLetterEvent,
+  failureOf,
+  type SinkOutcome,
+  toDeadLetterRecord,
+  toDeadLetterReference,
+  toRawRecord,
+  toRawReplyRecord,
+} from './dead-letter.ts';
+import { decide, headerOf } from './decide.ts';
+import type { Deliverer } from './deliver.ts';
+import type { Delivery, Failure, Fate, GivenUp, Hold, Origin, Outcome } from './fate.ts';
+import { TriggerLimit } from './limit.ts';
+import { hopsOfDelivery, type Reply, replyOf } from './reply.ts';
+import { toRetryRecord } from './retry.ts';
+
+/**
+ * Joins the stages for one broker. Lanes put deliveries in; a delivery is settled when its fate is durable.
+ *
+ *   shared lane ──┐                              ┌─ delivered ──── reply? ─ append to the events topic ─┐
+ *                 ├─ limit ── deliver ── decide ─┼─ retry ─────── append to the trigger's retry topic ──┼─ settled
+ *   retry lane ───┘    ▲                         └─ deadLetter ─┬─ append to the dead-letter topic ─────┘
+ *                      └──────── deadLetterSink, if there is one ┘  (with the sink's outcome)
+ */
+export class Pipeline {
+  readonly #options: PipelineOptions;
+  readonly #limits = new Map<string, TriggerLimit>();
+  #isDraining = false;
+
+  constructor(options: PipelineOptions) {
+    this.#options = options;
+  }
+
+  /** How much of the trigger is under way in this process; the lanes look before they put more in. */
+  limitOf(trigger: Trigger): TriggerLimit {
+    let limit = this.#limits.get(trigger.uid);
+    if (!limit) {
+      limit = new TriggerLimit(trigger.maxInFlight, this.#options.waitingEventsMax);
+      this.#limits.set(trigger.uid, limit);
+    }
+    return limit;
+  }
+
+  /** The triggers have changed: their limits follow, those of deleted triggers go once they are empty. */
+  refreshLimits(): void {
+    const { triggers } = this.#options.registry.snapshot();
+    for (const [uid, limit] of this.#limits) {
+      const trigger = triggers.get(uid);
+      if (trigger) limit.maxInFlight = trigger.maxInFlight;
+      else if (limit.waiting + limit.inFlight === 0) this.#limits.delete(uid);
+    }
+  }
+
+  /** Begins no more attempts: deliveries whose turn comes are dropped. Those in flight go on. */
+  drain(): void {
+    this.#isDraining = true;
+  }
+
+  /** Delivers in the trigger's turn, and settles once the fate is durable. */
+  deliver(delivery: Delivery, hold: Hold): void {
+    this.limitOf(delivery.trigger).add(async () => {
+      if (this.#isDraining) hold.drop();
+      else await this.#settle(this.#begin(delivery), hold);
+    });
+  }
+
+  /** Leaves a delivery of a trigger that can't take more to its retry topic, due at once, with no attempt counted. */
+  spill(delivery: Delivery, hold: Hold): void {
+    const { clock } = this.#options;
+    const next = { atMs: clock.now(), attempt: delivery.attempt, reason: 'the trigger was busy' };
+    this.#tally(delivery.trigger).spilled();
+    void this.#settle(this.#appendRetry(delivery, next), hold);
+  }
+
+  /** A record that can't be read as what it should be goes raw to the dead-letter topic. */
+  unreadable(record: LogRecord, origin: Origin, reason: string, hold: Hold): void {
+    const { metrics, broker, logger, topics } = this.#options;
+    metrics.trigger(broker, noTrigger).deadLettered('unreadable');
+    logger.warn({ broker, ...origin, reason }, 'record is not an event, dead-lettered');
+    void this.#settle(this.#appendDeadLetter(topics().deadLetter, toRawRecord(record, origin, reason)), hold);
+  }
+
+  /** A delivery whose trigger was deleted is dead-lettered, or discarded if the deletion said so. */
+  abandon(delivery: GivenUp, hold: Hold): void {
+    void this.#settle(this.#abandon(delivery), hold);
+  }
+
+  /** Only shutdown rejects `durable`: then the delivery stays unsettled, and is repeated after the restart. */
+  async #settle(durable: Promise<void>, hold: Hold): Promise<void> {
+    try {
+      await durable;
+    } catch (error) {
+      hold.drop();
+      if (this.#options.signal.aborted) return;
+      throw error;
+    }
+    hold.settle();
+  }
+
+  /** The delivery's turn has come, under the revision of its trigger that is in force now. */
+  #begin(waiting: Delivery): Promise<void> {
+    const trigger = this.#options.registry.snapshot().triggers.get(waiting.trigger.uid);
+    return trigger ? this.#attempt({ ...waiting, trigger }) : this.#abandon(waiting);
+  }
+
+  async #abandon(delivery: GivenUp): Promise<void> {
+    const { clock, metrics, broker, registry } = this.#options;
+    if (registry.snapshot().discarded.has(delivery.trigger.uid)) return;
+    metrics.trigger(broker, noTrigger).deadLettered('trigger_deleted');
+    await this.#appendFailure(delivery, failureOf(delivery, 'trigger deleted', null, clock.now()), null);
+  }
+
+  async #attempt(waiting: Delivery): Promise<void> {
+    const { clock } = this.#options;
+    const startedAtMs = clock.now();
+    const delivery = { ...waiting, firstAttemptAtMs: waiting.firstAttemptAtMs ?? startedAtMs };
+    const outcome = await this.#call(delivery);
+    const { delivery: policy } = delivery.trigger;
+    const fate = decide(outcome, delivery.attempt, policy, clock.now(), Math.random());
+    if (fate.kind !== 'delivered') this.#logFailure(delivery, outcome, fate, clock.now() - startedAtMs);
+    await this.#apply(delivery, fate, outcome);
+  }
+
+  /** One request to whom the delivery is for. */
+  async #call(delivery: Delivery): Promise<Outcome> {
+    const { clock, deliverer, signal } = this.#options;
+    const { trigger, target, event } = delivery;
+    const hops = hopsOfDelivery(event);
+    const tally = this.#tally(trigger);
+    const startedAt = clock.monotonic();
+    tally.started();
+    try {
+      const outcome =
+        target.kind === 'subscriber'
+          ? await deliverer.attempt(delivery, trigger.subscriberUri, hops, signal)
+          : await deliverer.attempt(
+              { ...delivery, event: deadLetterEvent(event, trigger, target.failure) },
+              trigger.delivery.deadLetterSinkUri ?? '',
+              hops,
+              signal,
+            );
+      tally.ended(classOf(outcome), (clock.monotonic() - startedAt) / 1_000);
+      return outcome;
+    } catch (error) {
+      tally.aborted();
+      throw error;
+    }
+  }
+
+  #apply(delivery: Delivery, fate: Fate, outcome: Outcome): Promise<void> {
+    switch (fate.kind) {
+      case 'delivered':
+        return this.#delivered(delivery, outcome);
+      case 'retry':
+        this.#tally(delivery.trigger).retried();
+        return this.#appendRetry(delivery, fate);
+      case 'deadLetter':
+        return this.#deadLetter(delivery, fate.category, fate.reason, outcome);
+    }
+  }
+
+  async #delivered(delivery: Delivery, outcome: Outcome): Promise<void> {
+    const { clock, metrics, broker } = this.#options;
+    if (delivery.target.kind === 'deadLetterSink') {
+      await this.#appendFailure(delivery, delivery.target.failure, 'delivered');
+      return;
+    }
+    await this.#reply(delivery, outcome, replyOf(outcome, hopsOfDelivery(delivery.event)));
+    this.#tally(delivery.trigger).delivered();
+    metrics.broker(broker).latency(Math.max(0, clock.now() - delivery.origin.appendedAtMs) / 1_000);
+  }
+
+  async #reply(delivery: Delivery, outcome: Outcome, reply: Reply): Promise<void> {
+    switch (reply.kind) {
+      case 'none':
+        return;
+      case 'event':
+        try {
+          await this.#options.appender.append(
+            this.#options.topics().events,
+            withTrace(toRecord(reply.event), delivery),
+          );
+          this.#tally(delivery.trigger).replied('appended');
+        } catch (error) {
+          if (!(error instanceof RecordTooLargeError)) throw error;
+          await this.#refuseReply(delivery, outcome, `reply too large: ${error.message}`, 'invalid_reply', reply.event);
+        }
+        return;
+      case 'refused':
+        await this.#refuseReply(delivery, outcome, reply.reason, reply.category, reply.event);
+    }
+  }
+
+  /** The reply can't be accepted: it is dead-lettered itself, and the delivery stands. */
+  async #refuseReply(
+    delivery: Delivery,
+    outcome: Outcome,
+    reason: string,
+    category: DeadLetterReason,
+    event: CloudEvent | null,
+  ): Promise<void> {
+    const { broker, clock, logger, topics } = this.#options;
+    const tally = this.#tally(delivery.trigger);
+    tally.replied('dead_lettered');
+    tally.deadLettered(category);
+    logger.warn(
+      { broker, trigger: delivery.trigger.name, event: delivery.event.attributes.id, reason },
+      'reply refused',
+    );
+    const failure = failureOf(delivery, reason, outcome, clock.now());
+    if (event !== null) return this.#appendFailure({ ...delivery, event }, failure, null);
+    if (outcome.kind !== 'answered') return;
+    const record = toRawReplyRecord(delivery, failure, outcome.body, headerOf(outcome.headers, 'content-type'));
+    await this.#appendDeadLetter(topics().deadLetter, record, toDeadLetterReference(delivery, failure, null));
+  }
+
+  #appendRetry(delivery: Delivery, next: { atMs: number; attempt: number; reason: string }): Promise<void> {
+    const { appender, clock, topics } = this.#options;
+    const record = toRetryRecord(delivery, next);
+    return appender.append(topics().retry(delivery.trigger.name), record, 0).catch((error: unknown) => {
+      if (!(error instanceof RecordTooLargeError)) throw error;
+      // Nothing can wait that the retry topic can't hold: what is known of it is kept.
+      const failure = failureOf(delivery, `${next.reason}; can't be retried: ${error.message}`, null, clock.now());
+      this.#tally(delivery.trigger).deadLettered('too_large');
+      return this.#appendFailure(delivery, failure, null);
+    });
+  }
+
+  /** Gives the delivery up: to the dead letter sink first if there is one, and to the dead-letter topic in every case. */
+  async #deadLetter(delivery: Delivery, category: DeadLetterReason, reason: string, outcome: Outcome): Promise<void> {
+    if (delivery.target.kind === 'deadLetterSink') {
+      await this.#appendFailure(delivery, delivery.target.failure, `failed: ${reason}`);
+      return;
+    }
+    this.#tally(delivery.trigger).deadLettered(category);
+    const failure = failureOf(delivery, reason, outcome, this.#options.clock.now());
+    if (delivery.trigger.delivery.deadLetterSinkUri === null) {
+      await this.#appendFailure(delivery, failure, null);
+      return;
+    }
+    await this.#attempt({
+      ...delivery,
+      attempt: 1,
+      firstAttemptAtMs: null,
+      target: { kind: 'deadLetterSink', failure },
+    });
+  }
+
+  #appendFailure(delivery: GivenUp, failure: Failure, sink: SinkOutcome | null): Promise<void> {
+    return this.#appendDeadLetter(
+      this.#options.topics().deadLetter,
+      toDeadLetterRecord(delivery, failure, sink),
+      toDeadLetterReference(delivery, failure, sink),
+    );
+  }
+
+  /** @param reference what stands for the record if it is too large even here */
+  async #appendDeadLetter(topic: string, record: NewRecord, reference?: NewRecord): Promise<void> {
+    try {
+      await this.#options.appender.append(topic, record);
+    } catch (error) {
+      if (!(error instanceof RecordTooLargeError)) throw error;
+      await this.#options.appender.append(topic, reference ?? { ...record, value: null });
+    }
+  }
+
+  #tally(trigger: Trigger) {
+    return this.#options.metrics.trigger(this.#options.broker, trigger.name);
+  }
+
+  /** The one wide line of a failed attempt. */
+  #logFailure(delivery: Delivery, outcome: Outcome, fate: Exclude<Fate, { kind: 'delivered' }>, tookMs: number): void {
+    const { broker, logger } = this.#options;
+    logger.warn(
+      {
+        broker,
+        trigger: delivery.trigger.name,
+        target: delivery.target.kind,
+        event: delivery.event.attributes.id,
+        source: delivery.event.attributes.source,
+        type: delivery.event.attributes.type,
+        attempt: delivery.attempt,
+        status: outcome.kind === 'answered' ? outcome.status : null,
+        tookMs,
+        fate: fate.kind,
+        reason: fate.reason,
+        ...(fate.kind === 'retry' && { next: new Date(fate.atMs).toISOString() }),
+      },
+      'attempt failed',
+    );
+  }
+}
+
+export interface PipelineOptions {
+  /** `namespace/name`, for metrics and log lines. */
+  readonly broker: string;
+  readonly registry: Registry;
+  /** The broker's topics; the events topic may be given once, later. */
+  readonly topics: () => BrokerTopics;
+  readonly deliverer: Deliverer;
+  readonly appender: DurableAppender;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+  /** Deliveries of one trigger that may wait for their turn, in this process. */
+  readonly waitingEventsMax: number;
+  /** Aborts when what is still in flight is to be cut. */
+  readonly signal: AbortSignal;
+}
+
+/** Where a record belongs to no trigger: an empty label is no label for Prometheus. */
+const noTrigger = '';
+
+function classOf(outcome: Outcome): StatusClass {
+  if (outcome.kind === 'answered') return statusClassOf(outcome.status);
+  return outcome.cause === 'timeout' ? 'timeout' : 'error';
+}
+
+function withTrace(record: NewRecord, delivery: Delivery): NewRecord {
+  return { ...record, headers: { ...record.headers, ...delivery.trace } };
+}
