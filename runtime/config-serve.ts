@@ -223,24 +223,24 @@ export async function serveConfig(
 }
 
 /** What each setting alone allows and the others do not. */
-function contradictions({ values, whereGiven }: Config<typeof table>): string[] {
+function contradictions({ values, placeOf }: Config<typeof table>): string[] {
   const problems: string[] = [];
   const embedded = values.log === 'embedded' || (values.log === null && values.kafka === null);
   if (values.log === 'kafka' && values.kafka === null) {
-    problems.push(`${whereGiven('log')}: the Kafka log needs the addresses of its brokers: kafka, as kafka-1:9092`);
+    problems.push(`${placeOf('log')} kafka needs the addresses of its brokers: --kafka kafka-1:9092`);
   }
   for (const name of kafkaOnly) {
-    const where = whereGiven(name);
-    if (!embedded || where === undefined || values[name] === false) continue;
-    const because = values.log === null ? 'no kafka is given' : `${whereGiven('log')} asks for the embedded log`;
-    problems.push(`${where}: ${name} has no use, since ${because}`);
+    const place = placeOf(name);
+    if (!embedded || place === undefined || values[name] === false) continue;
+    const because = values.log === null ? 'no kafka is given' : `${placeOf('log')} asks for the embedded log`;
+    problems.push(`${place} has no use, since ${because}`);
   }
-  const ca = whereGiven('kafka-tls-ca-file');
-  if (ca !== undefined && !values['kafka-tls']) problems.push(`${ca}: kafka-tls-ca-file needs kafka-tls`);
+  const ca = placeOf('kafka-tls-ca-file');
+  if (ca !== undefined && !values['kafka-tls']) problems.push(`${ca} needs kafka-tls too`);
   const sasl = saslNames.filter((name) => values[name] !== null);
   if (sasl.length > 0 && sasl.length < saslNames.length) {
     const missing = saslNames.filter((name) => values[name] === null);
-    problems.push(`${whereGiven(sasl[0] ?? 'kafka')}: ${sasl[0]} needs ${missing.join(' and ')} too`);
+    problems.push(`${placeOf(sasl[0] ?? 'kafka')} needs ${missing.join(' and ')} too`);
   }
   if (values.port !== 0 && values.port === values['admin-port'] && values.host === values['admin-host']) {
     problems.push(`port and admin-port are both ${values.port} on ${values.host}; each needs its own`);

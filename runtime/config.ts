@@ -25,10 +25,10 @@ export type Values<Table extends Settings> = {
   readonly [Name in keyof Table]: Table[Name] extends Setting<infer T> ? T : never;
 };
 
-/** A text for a setting and where it stands: `--port`, `POSTHORN_PORT`, `posthorn.yaml:3`. */
+/** A text for a setting, and where it stands: `--port`, `POSTHORN_PORT`, `posthorn.yaml:3: port`. */
 interface Given {
   readonly text: string;
-  readonly where: string;
+  readonly place: string;
 }
 
 /** As cli/command.ts's Option, of which a lower layer knows nothing. */
@@ -47,8 +47,8 @@ export interface ConfigInputs {
 
 export interface Config<Table extends Settings> {
   readonly values: Values<Table>;
-  /** Where a setting was given, for messages; undefined where the default holds. */
-  whereGiven(name: keyof Table & string): string | undefined;
+  /** Where a setting was given (`--port`, `posthorn.yaml:3: port`); undefined where the default holds. */
+  placeOf(name: keyof Table & string): string | undefined;
 }
 
 /** The variables of every command that no setting stands behind. */
@@ -76,12 +76,12 @@ export async function readConfig<Table extends Settings>(table: Table, inputs: C
     const one = given.get(name);
     const value = one === undefined ? fallback : kind.parse(one.text.trim());
     if (value === undefined && one !== undefined) {
-      problems.push(`${one.where}: ${name} must be ${kind.expected}, not ${JSON.stringify(one.text)}`);
+      problems.push(`${one.place} must be ${kind.expected}, not ${JSON.stringify(one.text)}`);
     }
     values[name] = value;
   }
   if (problems.length > 0) throw new UsageError(problems.join('\n'));
-  return { values: values as Values<Table>, whereGiven: (name) => given.get(name)?.where };
+  return { values: values as Values<Table>, placeOf: (name) => given.get(name)?.place };
 }
 
 /** The options that a command offers for the settings, `--config` among them. */
@@ -128,7 +128,7 @@ function fromOptions(names: ReadonlyMap<string, string>, options: ConfigInputs['
     const name = names.get(option);
     if (name === undefined || value === undefined) continue;
     const text = value === true ? 'true' : typeof value === 'string' ? value : value.join(',');
-    given.set(name, { text, where: `--${option}` });
+    given.set(name, { text, place: `--${option}` });
   }
   return given;
 }
@@ -148,7 +148,7 @@ function fromEnvironment(
       problems.push(
         `environment variable ${variable}: unknown${didYouMean(variable, [...variables.keys(), ...allowed])}`,
       );
-    } else if (text !== '') given.set(name, { text, where: variable });
+    } else if (text !== '') given.set(name, { text, place: variable });
   }
   return given;
 }
@@ -193,8 +193,8 @@ async function fromFile(
     if (name === undefined) problems.push(`${at}: unknown setting ${called}${didYouMean(called, [...names.keys()])}`);
     else if (content === undefined) problems.push(`${at}: ${called} needs one value, or a list of values`);
     else if (given.has(name))
-      problems.push(`${at}: ${called} is given twice, as ${called} and in ${given.get(name)?.where}`);
-    else given.set(name, { text: content, where: at });
+      problems.push(`${at}: ${called} is given twice, here and in ${given.get(name)?.place}`);
+    else given.set(name, { text: content, place: `${at}: ${called}` });
   }
   return given;
 }

@@ -1,0 +1,247 @@
+import { readFile } from 'node:fs/promises';
+import { buffer } from 'node:stream/consumers';
+import { Pool } from 'undici';
+import { type Clock, sleep, systemClock } from '../runtime/clock.ts';
+import { messageOf, UsageError } from '../runtime/errors.ts';
+import { onStopSignals } from '../runtime/lifecycle.ts';
+import { type Command, type ExitCode, exitCodes, type Invocation, type Option } from './command.ts';
+import { type GivenOptions, listOption, textOption } from './options.ts';
+import { type Posted, type PostOptions, post } from './send/post.ts';
+import { showProgress } from './send/progress.ts';
+import { lines, payloads, repeated, type Source, type Template, type Unsendable } from './send/sources.ts';
+import { Tally } from './send/tally.ts';
+
+const defaultUrl = 'http://127.0.0.1:8080';
+const defaultConcurrency = 32;
+
+const templateOptions: readonly Option[] = [
+  { name: 'type', value: 'TYPE', help: 'Type of the event, as com.example.order.created' },
+  { name: 'source', value: 'URI', help: 'Source of the event (default /posthorn/send)' },
+  { name: 'id', value: 'ID', help: 'Id of the event (default a new UUID)' },
+  { name: 'subject', value: 'TEXT', help: 'Subject of the event' },
+  { name: 'time', value: 'TIME', help: 'Time of the event, RFC 3339 (default now)' },
+  { name: 'extension', short: 'e', value: 'NAME=VALUE', multiple: true, help: 'Any other attribute' },
+  {
+    name: 'content-type',
+    value: 'TYPE',
+    help: 'Media type of the data (default application/json where it is JSON, else text/plain or application/octet-stream)',
+  },
+];
+
+export const send: Command = {
+  name: 'send',
+  summary: 'Send events to a broker: one from flags, a file of them, or a directory of payloads',
+  usage: '--type TYPE [--data DATA] | --file FILE | --dir DIR  [OPTIONS]',
+  options: [
+    ...templateOptions,
+    { name: 'data', short: 'd', value: 'DATA', help: 'The data; @FILE reads it from a file, - from standard input' },
+    { name: 'count', value: 'N', help: 'Send the event so many times, each with an id of its own (default 1)' },
+    {
+      name: 'file',
+      short: 'f',
+      value: 'FILE',
+      help: 'Send every line of the file, a CloudEvent as JSON each; - for standard input',
+    },
+    {
+      name: 'dir',
+      value: 'DIR',
+      help: 'Send every .json file below the directory as the data of an event; without --type its path gives the type: orders/created.json is orders.created',
+    },
+    { name: 'url', value: 'URL', help: `Where events are accepted (default ${defaultUrl})` },
+    { name: 'namespace', short: 'n', value: 'NAME', help: 'Namespace of the broker (default default)' },
+    { name: 'broker', short: 'b', value: 'NAME', help: 'Name of the broker (default default)' },
+    { name: 'concurrency', value: 'N', help: `Requests at a time, 1 to 1000 (default ${defaultConcurrency})` },
+    { name: 'rate', value: 'N', help: 'At most so many events a second' },
+  ],
+  examples: [
+    {
+      command: `posthorn send --type com.example.order.created --data '{"order": 17}'`,
+      does: 'sends one event with JSON data',
+    },
+    { command: 'posthorn send --file events.ndjson', does: 'sends a CloudEvent for each line of the file' },
+    {
+      command: 'gzip -dc events.ndjson.gz | posthorn send --file - --rate 500',
+      does: 'the same from standard input, at most 500 a second',
+    },
+    { command: 'posthorn send --dir payloads/', does: 'sends each JSON file below payloads/ as an event' },
+  ],
+  run,
+};
+
+async function run(invocation: Invocation): Promise<ExitCode> {
+  const { options, positionals, stdout, stderr } = invocation;
+  if (positionals.length > 0) throw new UsageError(`send takes no arguments, but got ${positionals.join(' ')}`);
+  const { origin, path } = addressOf(options);
+  const concurrency = wholeNumber(options, 'concurrency', 1_000) ?? defaultConcurrency;
+  const perSecond = wholeNumber(options, 'rate', 1_000_000);
+  const source = await sourceOf(invocation);
+
+  const tally = new Tally();
+  const shutdown = onStopSignals();
+  const pool = new Pool(origin, { connections: concurrency, pipelining: 1 });
+  const progress = showProgress(stderr, tally, () => source.done());
+  const startMs = performance.now();
+  let warned = false;
+  try {
+    const stoppedBy = await sendAll({
+      source,
+      tally,
+      concurrency,
+      interrupted: shutdown.signal,
+      pace: perSecond === undefined ? async () => {} : paced(systemClock, 1_000 / perSecond),
+      post: {
+        pool,
+        path,
+        clock: systemClock,
+        onRetry(reason) {
+          if (!warned) stderr.write(`posthorn: ${origin} takes no events at the moment (${reason}); trying again\n`);
+          warned = true;
+        },
+      },
+    });
+    progress.stop();
+    stdout.write(tally.summary(performance.now() - startMs));
+    if (stoppedBy !== null) stderr.write(`posthorn: stopped, what is left was not sent: ${stoppedBy}\n`);
+    return stoppedBy === null && tally.refused === 0 ? exitCodes.ok : exitCodes.failed;
+  } finally {
+    progress.stop();
+    shutdown.dispose();
+    source.close();
+    await pool.destroy();
+  }
+}
+
+interface Sending {
+  readonly source: Source;
+  readonly tally: Tally;
+  readonly concurrency: number;
+  /** Resolves when the next request may go. */
+  readonly pace: () => Promise<void>;
+  readonly interrupted: AbortSignal;
+  readonly post: Omit<PostOptions, 'signal'>;
+}
+
+/**
+ * Sends what the source has, several at a time, into the tally.
+ * @returns why it stopped before the end, or null
+ */
+async function sendAll(sending: Sending): Promise<string | null> {
+  const { source, tally, concurrency, pace, interrupted, post: options } = sending;
+  const iterator = source.events[Symbol.asyncIterator]();
+  const stopped = new AbortController();
+  let stoppedBy: string | null = null;
+  const stop = (reason: string): void => {
+    stoppedBy ??= reason;
+    stopped.abort();
+    source.close();
+  };
+  const interrupt = (): void => stop(`interrupted by ${interrupted.reason}`);
+  interrupted.addEventListener('abort', interrupt);
+
+  const work = async (): Promise<void> => {
+    while (stoppedBy === null) {
+      await pace();
+      const { value, done } = await iterator.next();
+      if (done || stoppedBy !== null) return;
+      const result = 'problem' in value ? unsendable(value) : await post(value, { ...options, signal: stopped.signal });
+      if (result.kind === 'accepted') tally.accepted += 1;
+      else tally.refuse(value.where, result.reason);
+      if (result.kind === 'hopeless') stop(result.reason);
+    }
+  };
+  const workers = Array.from({ length: concurrency }, work);
+  try {
+    await Promise.all(workers);
+  } finally {
+    // After a worker failed the others end too, before the caller takes their connections away.
+    stopped.abort();
+    await Promise.allSettled(workers);
+    interrupted.removeEventListener('abort', interrupt);
+  }
+  return stoppedBy;
+}
+
+function unsendable({ problem }: Unsendable): Posted {
+  return { kind: 'refused', reason: problem };
+}
+
+/** One request an interval, whoever asks. */
+function paced(clock: Clock, intervalMs: number): () => Promise<void> {
+  let nextMs = clock.monotonic();
+  return () => {
+    const nowMs = clock.monotonic();
+    const waitMs = Math.max(0, nextMs - nowMs);
+    nextMs = Math.max(nowMs, nextMs) + intervalMs;
+    return waitMs === 0 ? Promise.resolve() : sleep(clock, waitMs);
+  };
+}
+
+async function sourceOf({ options, stdin }: Invocation): Promise<Source> {
+  const file = textOption(options, 'file');
+  const directory = textOption(options, 'dir');
+  const template = templateOf(options);
+  if (file !== undefined) {
+    refuse(options, 'file', [...templateOptions.map(({ name }) => name), 'data', 'dir', 'count']);
+    return lines(file, stdin);
+  }
+  if (directory !== undefined) {
+    refuse(options, 'dir', ['id', 'data', 'count']);
+    return payloads(directory, template);
+  }
+  if (template.type === undefined) {
+    throw new UsageError('an event needs a type: --type com.example.order.created; or give events by --file or --dir');
+  }
+  const count = wholeNumber(options, 'count', 1_000_000_000) ?? 1;
+  if (count > 1) refuse(options, 'count', ['id']);
+  return repeated(template, await dataOf(textOption(options, 'data'), stdin), count);
+}
+
+function refuse(options: GivenOptions, name: string, others: readonly string[]): void {
+  const other = others.find((one) => options[one] !== undefined);
+  if (other !== undefined) throw new UsageError(`--${other} and --${name} do not go together`);
+}
+
+function templateOf(options: GivenOptions): Template {
+  const extensions = listOption(options, 'extension').map((text): [string, string] => {
+    const at = text.indexOf('=');
+    if (at < 1) throw new UsageError(`--extension takes NAME=VALUE, not ${text}`);
+    return [text.slice(0, at), text.slice(at + 1)];
+  });
+  return {
+    type: textOption(options, 'type'),
+    source: textOption(options, 'source'),
+    id: textOption(options, 'id'),
+    subject: textOption(options, 'subject'),
+    time: textOption(options, 'time'),
+    contentType: textOption(options, 'content-type'),
+    extensions: new Map(extensions),
+  };
+}
+
+async function dataOf(text: string | undefined, stdin: NodeJS.ReadableStream): Promise<Buffer | undefined> {
+  if (text === undefined) return undefined;
+  if (text === '-') return buffer(stdin);
+  if (!text.startsWith('@')) return Buffer.from(text);
+  return readFile(text.slice(1)).catch((error: unknown) => {
+    throw new UsageError(`--data: ${messageOf(error)}`, { cause: error });
+  });
+}
+
+function addressOf(options: GivenOptions): { origin: string; path: string } {
+  const text = textOption(options, 'url') ?? defaultUrl;
+  const url = URL.canParse(text) ? new URL(text) : null;
+  if (url === null || (url.protocol !== 'http:' && url.protocol !== 'https:')) {
+    throw new UsageError(`--url must be an http or https URL, as ${defaultUrl}, not ${text}`);
+  }
+  const namespace = encodeURIComponent(textOption(options, 'namespace') ?? 'default');
+  const broker = encodeURIComponent(textOption(options, 'broker') ?? 'default');
+  return { origin: url.origin, path: `${url.pathname.replace(/\/$/, '')}/${namespace}/${broker}` };
+}
+
+function wholeNumber(options: GivenOptions, name: string, max: number): number | undefined {
+  const text = textOption(options, name);
+  if (text === undefined) return undefined;
+  const number = /^\d{1,10}$/.test(text) ? Number(text) : 0;
+  if (number < 1 || number > max) throw new UsageError(`--${name} must be a whole number, 1 to ${max}, not ${text}`);
+  return number;
+}

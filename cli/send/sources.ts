@@ -1,0 +1,160 @@
+import { isUtf8 } from 'node:buffer';
+import { randomUUID } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { readdir, readFile, stat } from 'node:fs/promises';
+import { join, relative, sep } from 'node:path';
+import { Readable } from 'node:stream';
+import { newAttributes } from '../../event/event.ts';
+import { encodeBinary } from '../../event/http.ts';
+import { isJson } from '../../event/json-slice.ts';
+import { checkAttributes } from '../../event/validate.ts';
+import { messageOf, PosthornError, UsageError } from '../../runtime/errors.ts';
+import { type Line, linesOf } from './lines.ts';
+import type { Outgoing } from './post.ts';
+
+/** Events to send, one at a time. */
+export interface Source {
+  /** What could not even be sent comes as its reason. */
+  readonly events: AsyncIterable<Outgoing | Unsendable>;
+  /** How much of it has been handed out, 0 to 1; null where the end is not known. */
+  done(): number | null;
+  /** Lets go of the input, also while it is waited for: then the events end. Idempotent. */
+  close(): void;
+}
+
+export interface Unsendable {
+  readonly where: string;
+  readonly problem: string;
+}
+
+/** The attributes that the flags give; what is absent has a default. */
+export interface Template {
+  readonly type: string | undefined;
+  readonly source: string | undefined;
+  readonly id: string | undefined;
+  readonly subject: string | undefined;
+  readonly time: string | undefined;
+  readonly contentType: string | undefined;
+  readonly extensions: ReadonlyMap<string, string>;
+}
+
+const defaultSource = '/posthorn/send';
+
+/** No server takes a larger event. */
+const lineMaxBytes = 64 * 1_048_576;
+
+/** The same event `count` times, each with an id of its own. */
+export function repeated(template: Template, data: Buffer | undefined, count: number): Source {
+  let handedOut = 0;
+  return {
+    done: () => (count === 1 ? null : handedOut / count),
+    close() {},
+    events: (async function* () {
+      for (; handedOut < count; handedOut++) yield outgoing(`event ${handedOut + 1}`, template, data);
+    })(),
+  };
+}
+
+/** A file, or standard input, with a CloudEvent as JSON on each line; each goes out as it stands. */
+export async function lines(file: string, stdin: NodeJS.ReadableStream): Promise<Source> {
+  const about = file === '-' ? null : await stat(file).catch(unreadable);
+  if (about?.isDirectory()) throw new UsageError(`--file: ${file} is a directory; --dir sends one`);
+  const input = file === '-' ? asReadable(stdin) : createReadStream(file);
+  let position = 0;
+  return {
+    // A pipe has no size.
+    done: () => (about?.size ? Math.min(1, position / about.size) : null),
+    close: () => void input.destroy(),
+    events: (async function* () {
+      try {
+        for await (const line of linesOf(input, lineMaxBytes)) {
+          position = line.position;
+          const event = outgoingLine(line);
+          if (event !== null) yield event;
+        }
+      } catch (error) {
+        if (!input.destroyed || !isSystemError(error)) throw error;
+        if (error.code !== 'ERR_STREAM_PREMATURE_CLOSE') throw new PosthornError('SEND_INPUT', messageOf(error));
+      }
+    })(),
+  };
+}
+
+function asReadable(stream: NodeJS.ReadableStream): Readable {
+  return stream instanceof Readable ? stream : Readable.from(stream);
+}
+
+function outgoingLine({ number, bytes }: Line): Outgoing | Unsendable | null {
+  const where = `line ${number}`;
+  if (bytes === null) return { where, problem: `the line is longer than ${lineMaxBytes} bytes` };
+  if (bytes.every((byte) => byte === 0x20 || byte === 0x09)) return null;
+  const body = number === 1 ? withoutMark(bytes) : bytes;
+  return { where, headers: ['content-type', 'application/cloudevents+json; charset=utf-8'], body };
+}
+
+/**
+ * Every `.json` file below a directory is the data of one event, in order of path. Without `--type` the path gives it:
+ * `orders/created.json` is of type `orders.created`. The path is also the subject, unless the flags name one.
+ */
+export async function payloads(directory: string, template: Template): Promise<Source> {
+  const entries = await readdir(directory, { recursive: true, withFileTypes: true }).catch(unreadable);
+  const paths = entries
+    .filter((entry) => entry.isFile() && entry.name.endsWith('.json'))
+    .map((entry) => relative(directory, join(entry.parentPath, entry.name)))
+    .sort();
+  if (paths.length === 0) throw new UsageError(`--dir: there is no .json file in ${directory}`);
+  let handedOut = 0;
+  return {
+    done: () => handedOut / paths.length,
+    close() {},
+    events: (async function* () {
+      for (const path of paths) {
+        const slashed = path.split(sep).join('/');
+        const type = template.type ?? slashed.replace(/\.json$/, '').replaceAll('/', '.');
+        const named = { ...template, type, subject: template.subject ?? slashed };
+        try {
+          yield outgoing(slashed, named, await readFile(join(directory, path)));
+        } catch (error) {
+          if (!(error instanceof PosthornError) && !isSystemError(error)) throw error;
+          yield { where: slashed, problem: messageOf(error) };
+        }
+        handedOut += 1;
+      }
+    })(),
+  };
+}
+
+/** @throws EventError */
+function outgoing(where: string, template: Template, data: Buffer | undefined): Outgoing {
+  const attributes = newAttributes();
+  attributes.specversion = '1.0';
+  attributes.id = template.id ?? randomUUID();
+  attributes.source = template.source ?? defaultSource;
+  attributes.type = template.type;
+  attributes.subject = template.subject;
+  attributes.time = template.time ?? new Date().toISOString();
+  attributes.datacontenttype = data === undefined ? template.contentType : (template.contentType ?? typeOf(data));
+  for (const [name, value] of template.extensions) attributes[name] = value;
+  checkAttributes(attributes);
+  return { where, ...encodeBinary({ attributes, data }) };
+}
+
+function typeOf(data: Buffer): string {
+  if (isJson(data)) return 'application/json';
+  return isUtf8(data) ? 'text/plain; charset=utf-8' : 'application/octet-stream';
+}
+
+/** Windows editors begin a file with the byte order mark, which is no JSON. */
+function withoutMark(bytes: Buffer): Buffer {
+  return bytes.subarray(0, 3).equals(byteOrderMark) ? bytes.subarray(3) : bytes;
+}
+
+const byteOrderMark = Buffer.from([0xef, 0xbb, 0xbf]);
+
+function unreadable(error: unknown): never {
+  throw new UsageError(messageOf(error), { cause: error });
+}
+
+function isSystemError(error: unknown): error is NodeJS.ErrnoException {
+  return error instanceof Error && 'code' in error;
+}
