@@ -1,5 +1,5 @@
 import type { CloudEvent } from '../event/event.ts';
-import { hopsAttribute, hopsMax } from '../event/hops.ts';
+import { hopsAttribute, hopsMax, hopsOf } from '../event/hops.ts';
 import { decodeReply } from '../event/http.ts';
 import { messageOf } from '../runtime/errors.ts';
 import type { Outcome } from './fate.ts';
@@ -53,8 +53,8 @@ export function replyOf(outcome: Outcome, hops: number): Reply {
   return { kind: 'event', event: counted };
 }
 
-/** The hop count that a delivery of this event carries: one more than the event's own, which is 0 if absent. */
+/** The hop count that a delivery of this event carries: one more than the event's own. */
 export function hopsOfDelivery(event: CloudEvent): number {
-  const hops = Number(event.attributes[hopsAttribute] ?? 0);
-  return (Number.isSafeInteger(hops) && hops > 0 ? hops : 0) + 1;
+  // What can't be read was not written by Posthorn and starts anew.
+  return (hopsOf(event) || 0) + 1;
 }
