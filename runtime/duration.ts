@@ -4,28 +4,31 @@ const hourMs = 60 * minuteMs;
 const dayMs = 24 * hourMs;
 const weekMs = 7 * dayMs;
 
-/** ISO 8601-1 section 5.5.2.2; a comma may stand for the decimal point, the last part alone may have a fraction. */
-const iso =
-  /^P(?:(?<years>\d+)Y)?(?:(?<months>\d+)M)?(?:(?<weeks>N)W)?(?:(?<days>N)D)?(?<time>T(?:(?<hours>N)H)?(?:(?<minutes>N)M)?(?:(?<seconds>N)S)?)?$/;
-const isoDuration = new RegExp(iso.source.replaceAll('N', String.raw`\d+(?:[.,]\d+)?`));
+const number = String.raw`\d+(?:[.,]\d+)?`;
+const isoDuration = new RegExp(
+  `^P(?:(?<years>${number})Y)?(?:(?<months>${number})M)?(?:(?<weeks>${number})W)?(?:(?<days>${number})D)?` +
+    `(?:T(?=\\d)(?:(?<hours>${number})H)?(?:(?<minutes>${number})M)?(?:(?<seconds>${number})S)?)?$`,
+);
+/** Only the last part may have a fraction. */
+const earlyFraction = /[.,]\d+[A-Z].*\d/;
 
 /**
- * Reads an ISO 8601 duration (`PT10S`, `P1DT12H`, `PT0.5S`, `P2W`) and returns milliseconds, rounded to whole ones,
- * or null where the text is none. Years and months have no fixed length, so those other than 0 are refused too.
+ * Reads an ISO 8601 duration (`PT10S`, `P1DT12H`, `PT0.5S`, `P2W`; ISO 8601-1:2019, section 5.5.2; a comma may stand
+ * for the point) and returns milliseconds, rounded to whole ones, or null where the text is none. Years and months
+ * have no fixed length, so those other than 0 are refused too.
  */
 export function parseIsoDuration(text: string): number | null {
   const parts = isoDuration.exec(text)?.groups;
-  if (parts === undefined || text === 'P' || parts['time'] === 'T') return null;
-  if (Number(parts['years'] ?? 0) !== 0 || Number(parts['months'] ?? 0) !== 0) return null;
-  if (/[.,]\d+[A-Z].*\d/.test(text)) return null;
-  const number = (name: string): number => Number((parts[name] ?? '0').replace(',', '.'));
-  return Math.round(
-    number('weeks') * weekMs +
-      number('days') * dayMs +
-      number('hours') * hourMs +
-      number('minutes') * minuteMs +
-      number('seconds') * secondMs,
-  );
+  if (parts === undefined || text === 'P' || earlyFraction.test(text)) return null;
+  const count = (part: string): number => Number((parts[part] ?? '0').replace(',', '.'));
+  if (count('years') !== 0 || count('months') !== 0) return null;
+  const ms =
+    count('weeks') * weekMs +
+    count('days') * dayMs +
+    count('hours') * hourMs +
+    count('minutes') * minuteMs +
+    count('seconds') * secondMs;
+  return Number.isSafeInteger(Math.round(ms)) ? Math.round(ms) : null;
 }
 
 /** Milliseconds (whole, not negative) as an ISO 8601 duration: 90000 is `PT1M30S`, 0 is `PT0S`. */

@@ -10,47 +10,10 @@ export type Predicate = (event: CloudEvent) => boolean;
  * Implements the filter dialects of CloudEvents Subscriptions 3.2.4 and of Knative's Trigger. Pure, never throws.
  */
 export function passes(filters: readonly Filter[], event: CloudEvent): boolean {
-  return filters.every((filter) => holds(filter, event));
+  return compile(filters)(event);
 }
 
-function holds(filter: Filter, event: CloudEvent): boolean {
-  switch (filter.dialect) {
-    case 'exact':
-      return everyAttribute(filter.attributes, event, (value, wanted) => value === wanted);
-    case 'prefix':
-      return everyAttribute(filter.attributes, event, (value, wanted) => value.startsWith(wanted));
-    case 'suffix':
-      return everyAttribute(filter.attributes, event, (value, wanted) => value.endsWith(wanted));
-    case 'attributes':
-      return everyAttribute(filter.attributes, event, matchesOrPresent);
-    case 'all':
-      return filter.filters.every((nested) => holds(nested, event));
-    case 'any':
-      return filter.filters.some((nested) => holds(nested, event));
-    case 'not':
-      return !holds(filter.filter, event);
-  }
-}
-
-function everyAttribute(
-  attributes: AttributeValues,
-  event: CloudEvent,
-  compare: (value: string, wanted: string) => boolean,
-): boolean {
-  for (const name of Object.keys(attributes)) {
-    const value = event.attributes[name];
-    const wanted = attributes[name];
-    if (value === undefined || wanted === undefined || !compare(value, wanted)) return false;
-  }
-  return true;
-}
-
-/** `""` asks for any value, and an empty one counts as absent, as it does in Knative. */
-function matchesOrPresent(value: string, wanted: string): boolean {
-  return wanted === '' ? value !== '' : value === wanted;
-}
-
-/** The same as `passes`, with the filters taken apart once instead of for each event. */
+/** What `passes` does, with the filters taken apart once instead of for each event. */
 export function compile(filters: readonly Filter[]): Predicate {
   return everyOf(filters.map(compileOne));
 }
@@ -64,7 +27,7 @@ function compileOne(filter: Filter): Predicate {
     case 'suffix':
       return compileAttributes(filter.attributes, (value, wanted) => value.endsWith(wanted));
     case 'attributes':
-      return compileAttributes(filter.attributes, matchesOrPresent);
+      return compileAttributes(filter.attributes, equalsOrAny);
     case 'all':
       return compile(filter.filters);
     case 'any': {
@@ -86,6 +49,11 @@ function compileAttributes(
     return ({ attributes: { [name]: value } }) => value !== undefined && compare(value, wanted);
   });
   return everyOf(predicates);
+}
+
+/** `""` asks for any value, and an empty one counts as absent, as it does in Knative. */
+function equalsOrAny(value: string, wanted: string): boolean {
+  return wanted === '' ? value !== '' : value === wanted;
 }
 
 function everyOf(predicates: readonly Predicate[]): Predicate {

@@ -88,5 +88,5 @@ function typeOf(filter: Filter): string | undefined {
 }
 
 function ownType(attributes: Readonly<Record<string, string>>): string | undefined {
-  return Object.hasOwn(attributes, 'type') ? attributes['type'] : undefined;
+  return Object.hasOwn(attributes, 'type') ? attributes.type : undefined;
 }

@@ -1,0 +1,78 @@
+import { isUtf8 } from 'node:buffer';
+import { readdir, readFile, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { messageOf } from '../../runtime/errors.ts';
+import { fileMaxBytes, type ParsedDocument, type ParseOptions, type Problem, parseManifests } from './manifest.ts';
+
+/** A file of manifests as it was read; with any error among the problems none of it is to be applied. */
+export interface ManifestFile {
+  readonly file: string;
+  readonly documents: readonly ParsedDocument[];
+  readonly problems: readonly Problem[];
+}
+
+/**
+ * The manifest files of a directory and of those below it, sorted: `*.yaml`, `*.yml` and `*.json`. Links to files are
+ * followed, hidden names and links to directories are not: a mounted ConfigMap holds its files as links, and behind
+ * the hidden link `..data` once more.
+ * @throws the error of the file system
+ */
+export async function manifestFilesIn(directory: string): Promise<string[]> {
+  const files: string[] = [];
+  for (const entry of await readdir(directory, { withFileTypes: true })) {
+    if (entry.name.startsWith('.')) continue;
+    const path = join(directory, entry.name);
+    if (entry.isDirectory()) files.push(...(await manifestFilesIn(path)));
+    else if (/\.(ya?ml|json)$/i.test(entry.name) && (await isFileOrGone(path))) files.push(path);
+  }
+  return files.sort();
+}
+
+/** A file that can't be looked at is listed, so that reading it says why. */
+function isFileOrGone(path: string): Promise<boolean> {
+  return stat(path).then(
+    (found) => found.isFile(),
+    () => true,
+  );
+}
+
+/** Never rejects: what can't be read is a problem of the file. */
+export async function readManifestFile(file: string, options: ParseOptions = {}): Promise<ManifestFile> {
+  try {
+    const { size } = await stat(file);
+    if (size > fileMaxBytes)
+      return refused(file, `the file has ${size} bytes, at most ${fileMaxBytes} are read; divide it`);
+    const bytes = await readFile(file);
+    const place = badUtf8(bytes);
+    if (place === null) return { file, ...parseManifests(bytes.toString('utf8'), file, options) };
+    return refused(file, 'not UTF-8; save the file in that encoding', place);
+  } catch (error) {
+    return refused(file, `can't be read: ${messageOf(error)}`);
+  }
+}
+
+/** Where the first byte stands that is no UTF-8; null where all are. */
+function badUtf8(bytes: Buffer): { line: number; column: number } | null {
+  if (isUtf8(bytes)) return null;
+  let start = 0;
+  for (let line = 1; ; line++) {
+    const newline = bytes.indexOf('\n', start);
+    const end = newline === -1 ? bytes.length : newline;
+    const text = bytes.subarray(start, end);
+    if (!isUtf8(text)) return { line, column: text.toString('utf8').indexOf('\uFFFD') + 1 };
+    start = end + 1;
+  }
+}
+
+export function hasErrors({ problems }: Pick<ManifestFile, 'problems'>): boolean {
+  return problems.some((problem) => problem.severity === 'error');
+}
+
+/** `orders.yaml:12:5: spec.broker: must be …`, as editors and compilers write it. */
+export function problemText({ file, line, column, field, message }: Problem): string {
+  return `${file}:${line}:${column}: ${field === '' ? '' : `${field}: `}${message}`;
+}
+
+function refused(file: string, message: string, place = { line: 1, column: 1 }): ManifestFile {
+  return { file, documents: [], problems: [{ severity: 'error', file, ...place, field: '', message }] };
+}
