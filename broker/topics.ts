@@ -43,27 +43,17 @@ export function brokerOfRegistryTopic(prefix: string, topic: string): BrokerName
   return { namespace, name };
 }
 
-/** What the topics that Posthorn makes are made with; topics that exist are left as they are. */
+/** What the topics that Posthorn makes are made with (`posthorn serve`'s settings); existing ones are left as they are. */
 export interface TopicSettings {
   /** Of an events topic. */
   readonly partitions: number;
-  readonly eventRetentionMs: number;
-  readonly deadLetterRetentionMs: number;
+  /** null: for ever. */
+  readonly eventsRetentionMs: number | null;
+  /** null: for ever. */
+  readonly deadLetterRetentionMs: number | null;
   /** The largest event that the ingress takes, data and attributes together. */
   readonly eventMaxBytes: number;
 }
-
-const dayMs = 86_400_000;
-
-export const defaultTopicSettings: TopicSettings = {
-  /** As many processes can share the deliveries of one broker; more cost idle work on each. */
-  partitions: 8,
-  /** Time to notice and mend what stands still over a long weekend. */
-  eventRetentionMs: 7 * dayMs,
-  deadLetterRetentionMs: 30 * dayMs,
-  /** Kafka's own default for the largest message. */
-  eventMaxBytes: 1_048_576,
-};
 
 /** What the framing of an event's headers as a record takes beyond the event's own bytes, at most. */
 const framingMaxBytes = 65_536;
@@ -90,7 +80,7 @@ export function topicSpecs(settings: TopicSettings, eventBytes = settings.eventM
   return {
     events: {
       partitions: settings.partitions,
-      retentionMs: settings.eventRetentionMs,
+      retentionMs: settings.eventsRetentionMs,
       maxMessageBytes: eventBytes,
     },
     triggers: { partitions: 1, retentionMs: null, maxMessageBytes: revisionMaxBytes },

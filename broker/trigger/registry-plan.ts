@@ -262,7 +262,7 @@ export function findTrigger(
 }
 
 export function belongsTo(kind: string, name: { namespace: string; name: string }, owner: string): string {
-  return `${kind.toLowerCase()} ${fullName(name)} belongs to the owner ${owner}, which alone may change or delete it; go on as that owner, or let it give the ${kind.toLowerCase()} up first`;
+  return `${kind.toLowerCase()} ${fullName(name)} belongs to the owner ${owner}, which alone may change or delete it (--owner ${owner} acts as it)`;
 }
 
 function isRepeated(draft: Draft, document: ParsedDocument): boolean {

@@ -1,0 +1,205 @@
+import { type FSWatcher, watch } from 'node:fs';
+import { stat } from 'node:fs/promises';
+import type { Logger } from 'pino';
+import type { Clock, Timer } from '../../runtime/clock.ts';
+import { messageOf } from '../../runtime/errors.ts';
+import type { Brokers } from '../brokers.ts';
+import type { Problem } from './manifest.ts';
+import { hasErrors, type ManifestFile, manifestFilesIn, problemText, readManifestFile } from './manifest-files.ts';
+import { type AppliedChange, ApplyRefusedError } from './registry-plan.ts';
+
+/** A change is taken up once nothing has changed for this long: editors and `git pull` write in several steps. */
+const settleMs = 200;
+
+/** Finds what the file system told nobody (network mounts), and tries again what failed. */
+const rescanEveryMs = 5_000;
+
+export interface WatchDirectoryOptions {
+  readonly directory: string;
+  readonly owner: string;
+  readonly brokers: Brokers;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+export interface DirectoryWatch {
+  /** Idempotent. Waits for an apply that has begun. */
+  close(): Promise<void>;
+}
+
+/**
+ * Applies the manifests of a directory now and at each change of it, as `apply --prune` does, and resolves once the
+ * first apply is done or has failed. Never rejects: what is wrong is logged, and tried again.
+ *
+ * A file with an error is left out; nothing is deleted then, so what it held before stays in force. Nor is anything
+ * deleted because the directory is empty, missing or can't be read.
+ */
+export async function watchDirectory(options: WatchDirectoryOptions): Promise<DirectoryWatch> {
+  const watched = new WatchedDirectory(options);
+  await watched.start();
+  return watched;
+}
+
+class WatchedDirectory implements DirectoryWatch {
+  readonly #directory: string;
+  readonly #owner: string;
+  readonly #brokers: Brokers;
+  readonly #clock: Clock;
+  readonly #logger: Logger;
+  #watcher: { readonly fs: FSWatcher; readonly inode: number } | null = null;
+  #timer: Timer | null = null;
+  /** Set while the timer waits for a change to settle rather than for the next look. */
+  #settling = false;
+  #scans: Promise<void> = Promise.resolve();
+  #lastSeen = '';
+  #applied: string | null = null;
+  #lastSaid = '';
+  #closed = false;
+
+  constructor({ directory, owner, brokers, clock, logger }: WatchDirectoryOptions) {
+    this.#directory = directory;
+    this.#owner = owner;
+    this.#brokers = brokers;
+    this.#clock = clock;
+    this.#logger = logger.child({ directory, owner });
+  }
+
+  async start(): Promise<void> {
+    this.#lastSeen = await fingerprint(this.#directory).catch(() => '');
+    await this.#enqueueScan();
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#timer?.cancel();
+    this.#watcher?.fs.close();
+    this.#watcher = null;
+    await this.#scans;
+  }
+
+  #enqueueScan(): Promise<void> {
+    this.#timer?.cancel();
+    this.#timer = null;
+    this.#settling = false;
+    this.#scans = this.#scans.then(async () => {
+      if (this.#closed) return;
+      const settled = await this.#scan().catch((error) => {
+        this.#say('error', `${this.#directory} can't be applied, trying again: ${messageOf(error)}`);
+        return true;
+      });
+      if (!settled) this.#changed();
+      else if (!this.#settling) this.#setTimer(rescanEveryMs);
+    });
+    return this.#scans;
+  }
+
+  #changed(): void {
+    if (this.#settling) return;
+    this.#settling = true;
+    this.#setTimer(settleMs);
+  }
+
+  #setTimer(delayMs: number): void {
+    this.#timer?.cancel();
+    if (this.#closed) return;
+    this.#timer = this.#clock.setTimer(() => void this.#enqueueScan(), delayMs);
+  }
+
+  /** Returns false where the directory is changing right now, so that it must be looked at again. */
+  async #scan(): Promise<boolean> {
+    await this.#watch();
+    const before = await fingerprint(this.#directory);
+    if (before === this.#applied) return true;
+    if (before !== this.#lastSeen) {
+      this.#lastSeen = before;
+      return false;
+    }
+    const names = await manifestFilesIn(this.#directory);
+    const files = await Promise.all(names.map((name) => readManifestFile(name, { prefix: this.#brokers.prefix })));
+    if ((await fingerprint(this.#directory)) !== before) return false;
+    if (await this.#apply(files)) this.#applied = before;
+    return true;
+  }
+
+  /** Returns whether there is nothing to try again before the directory changes. */
+  async #apply(files: readonly ManifestFile[]): Promise<boolean> {
+    const problems = files.flatMap((file) => file.problems);
+    let good = files.filter((file) => !hasErrors(file));
+    let refused: readonly Problem[] = [];
+    for (;;) {
+      const documents = good.flatMap((file) => file.documents);
+      const complete = good.length === files.length && documents.some((document) => document.kind === 'Trigger');
+      try {
+        const changes = await this.#brokers.apply({ documents, owner: this.#owner, prune: complete });
+        this.#report(changes, [...problems, ...refused]);
+        if (!complete && good.length === files.length) this.#sayEmpty();
+        return refused.length === 0;
+      } catch (error) {
+        if (!(error instanceof ApplyRefusedError)) throw error;
+        refused = [...refused, ...error.problems];
+        const bad = new Set(error.problems.map((problem) => problem.file));
+        good = good.filter(({ file }) => !bad.has(file));
+      }
+    }
+  }
+
+  #report(changes: readonly AppliedChange[], problems: readonly Problem[]): void {
+    const changed = changes.filter(({ action }) => action !== 'unchanged');
+    for (const { kind, namespace, name, action } of changed) {
+      this.#logger.info({ action }, `${kind.toLowerCase()} ${namespace}/${name} ${action}`);
+    }
+    const said = problems.map(problemText).join('\n');
+    if (said === this.#lastSaid) return;
+    this.#lastSaid = said;
+    for (const problem of problems) {
+      const { file, line, column, field, severity } = problem;
+      const left = severity === 'error' ? '; nothing of this file is applied, what it held before stays in force' : '';
+      this.#logger[severity === 'error' ? 'error' : 'warn']({ file, line, column, field }, problemText(problem) + left);
+    }
+    if (said === '') this.#logger.info('every file of the directory is applied');
+  }
+
+  #sayEmpty(): void {
+    let kept = 0;
+    for (const registry of this.#brokers.list()) {
+      for (const stored of registry.stored().triggers.values()) if (stored.owner === this.#owner) kept++;
+    }
+    const stay = kept === 0 ? '' : `; the ${kept} that came from it stay in force, delete them with posthorn delete`;
+    this.#say('warn', `no trigger in ${this.#directory}${stay}`);
+  }
+
+  /** Once a change, not at every look. */
+  #say(level: 'warn' | 'error', message: string): void {
+    if (message === this.#lastSaid) return;
+    this.#lastSaid = message;
+    this.#logger[level](message);
+  }
+
+  async #watch(): Promise<void> {
+    const { ino } = await stat(this.#directory);
+    if (this.#watcher?.inode === ino) return;
+    this.#watcher?.fs.close();
+    this.#watcher = null;
+    // Where it can't be watched (no inotify watches left), looking every few seconds has to do.
+    try {
+      const fs = watch(this.#directory, { persistent: false }, () => this.#changed());
+      fs.on('error', () => {
+        fs.close();
+        if (this.#watcher?.fs === fs) this.#watcher = null;
+      });
+      this.#watcher = { fs, inode: ino };
+    } catch (error) {
+      this.#logger.warn({ err: error }, `${this.#directory} can't be watched; looking every ${rescanEveryMs} ms`);
+    }
+  }
+}
+
+/** Changes whenever a manifest file of the directory does; links are followed (ConfigMaps swap one). */
+async function fingerprint(directory: string): Promise<string> {
+  const parts: string[] = [];
+  for (const file of await manifestFilesIn(directory)) {
+    const found = await stat(file).catch(() => null);
+    parts.push(found ? `${file} ${found.ino} ${found.size} ${found.mtimeMs}` : `${file} unreadable`);
+  }
+  return parts.join('\n');
+}
