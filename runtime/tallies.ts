@@ -12,6 +12,7 @@ export const refusalReasons = [
   'log_full',
   'log_unavailable',
   'closing',
+  'internal',
 ] as const;
 export type RefusalReason = (typeof refusalReasons)[number];
 

@@ -2,63 +2,11 @@ import kafkajs from 'kafkajs';
 import t from 'tap';
 import { LogFullError, LogUnavailableError, RecordTooLargeError, UnknownTopicError } from '../../broker/log/errors.ts';
 import { BufferFullError, Gatherer, partitionOf } from '../../broker/log/gather.ts';
-import { encodedBytes, type NewRecord, type TopicInfo } from '../../broker/log/log.ts';
+import { encodedBytes, type NewRecord } from '../../broker/log/log.ts';
 import { systemClock } from '../../runtime/clock.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 import { until } from '../support/until.ts';
-
-interface Append {
-  readonly topic: string;
-  readonly partition: number;
-  readonly values: string[];
-  readonly bytes: number;
-  resolve(): void;
-  reject(error: Error): void;
-}
-
-/** A log whose appends wait for the test to settle them, or are answered by `answer`. */
-class FakeLog {
-  readonly appends: Append[] = [];
-  readonly held: string[] = [];
-  readonly inFlight = new Map<string, number>();
-  inFlightMax = 0;
-  info: TopicInfo = { partitions: 4, retentionMs: null, maxMessageBytes: 100_000 };
-  describeError: Error | undefined;
-  answer: 'wait' | ((append: Append) => void) = (append) => append.resolve();
-
-  async describeTopic(): Promise<TopicInfo> {
-    if (this.describeError) throw this.describeError;
-    return this.info;
-  }
-
-  append(topic: string, partition: number, records: readonly NewRecord[]): Promise<number> {
-    const lane = `${topic}/${partition}`;
-    const count = (this.inFlight.get(lane) ?? 0) + 1;
-    this.inFlight.set(lane, count);
-    this.inFlightMax = Math.max(this.inFlightMax, count);
-    return new Promise((resolve, reject) => {
-      const done = (): void => void this.inFlight.set(lane, (this.inFlight.get(lane) ?? 0) - 1);
-      const values = records.map((record) => String(record.value));
-      const append: Append = {
-        topic,
-        partition,
-        values,
-        bytes: records.reduce((sum, record) => sum + encodedBytes(record), 0),
-        resolve: () => {
-          done();
-          this.held.push(...values);
-          resolve(this.held.length - values.length);
-        },
-        reject: (error) => {
-          done();
-          reject(error);
-        },
-      };
-      this.appends.push(append);
-      if (this.answer !== 'wait') this.answer(append);
-    });
-  }
-}
+import { FakeLog } from './fake-log.ts';
 
 function record(value: string, key: string | null = null): NewRecord {
   return { key: key === null ? null : Buffer.from(key), value: Buffer.from(value), headers: {} };

@@ -1,0 +1,119 @@
+import type { CloudEvent } from '../../event/event.ts';
+import { hopsAttribute, hopsMax, hopsOf } from '../../event/hops.ts';
+import { decodeHttp } from '../../event/http.ts';
+import { toRecord } from '../../event/kafka.ts';
+import { RecordTooLargeError } from '../log/errors.ts';
+import type { Gatherer } from '../log/gather.ts';
+import { encodedBytes, type NewRecord } from '../log/log.ts';
+import type { IngressLimits } from './limits.ts';
+import { Refusal } from './problem.ts';
+
+/** A request with events for a topic. */
+export interface EventRequest {
+  /** Flat, as node:http gives them. */
+  readonly rawHeaders: readonly string[];
+  readonly body: Buffer;
+}
+
+/**
+ * Decodes the events of the request, checks them against the limits and appends them all. Of a batch that has a wrong
+ * member nothing is appended.
+ *
+ * @returns how many events are durable now
+ * @throws EventError, Refusal, and what `Gatherer.appendAll` throws, after which members of a batch may be in
+ */
+export async function accept(
+  { rawHeaders, body }: EventRequest,
+  topic: string,
+  limits: IngressLimits,
+  gatherer: Pick<Gatherer, 'appendAll'>,
+): Promise<number> {
+  const { mode, events } = decodeHttp(rawHeaders, body);
+  for (const [index, event] of events.entries()) checkLimits(event, mode === 'batch' ? index : null, limits);
+  const trace = traceOf(rawHeaders);
+  const records = events.map((event) => recordOf(event, trace));
+  try {
+    await gatherer.appendAll(topic, records);
+  } catch (error) {
+    if (error instanceof RecordTooLargeError && mode === 'batch') throw tooLargeMember(records, error);
+    throw error;
+  }
+  return records.length;
+}
+
+function checkLimits(event: CloudEvent, index: number | null, limits: IngressLimits): void {
+  const who = index === null ? 'the event' : `batch member ${index}`;
+  let bytes = event.data?.length ?? 0;
+  let count = 0;
+  for (const name in event.attributes) {
+    bytes += name.length + Buffer.byteLength(event.attributes[name] ?? '');
+    count++;
+  }
+  if (bytes > limits.eventMaxBytes) {
+    throw new Refusal(
+      413,
+      'too_large',
+      `${who} has ${bytes} bytes of attributes and data; at most ${limits.eventMaxBytes} are accepted`,
+      { index },
+    );
+  }
+  if (count > limits.attributesMax) {
+    throw new Refusal(
+      413,
+      'too_large',
+      `${who} has ${count} attributes; at most ${limits.attributesMax} are accepted`,
+      { index },
+    );
+  }
+  const hops = hopsOf(event);
+  if (hops >= 0 && hops <= hopsMax) return;
+  const wrong = Number.isNaN(hops)
+    ? 'is not a decimal integer'
+    : `is ${hops}, more than ${hopsMax}: replies go round in a loop`;
+  throw new Refusal(400, 'invalid', `${who}: ${hopsAttribute} ${wrong}`, { attribute: hopsAttribute, index });
+}
+
+/** The log's topic takes less than the ingress does: its largest member is what was refused. */
+function tooLargeMember(records: readonly NewRecord[], error: RecordTooLargeError): Refusal {
+  const sizes = records.map(encodedBytes);
+  const index = sizes.indexOf(Math.max(...sizes));
+  return new Refusal(413, 'too_large', `batch member ${index}: ${error.message}`, { index });
+}
+
+interface TraceHeaders {
+  readonly traceparent?: string;
+  readonly tracestate?: string;
+}
+
+/** A traceparent of this version or of a later one, which may go on after a dash (W3C Trace Context, 3.2). */
+const traceparentPattern =
+  /^(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(?:-[!-~]{0,200})?$/;
+
+/** What every party has to carry on at least (W3C Trace Context, 3.3.1.5). */
+const tracestateMaxCharacters = 512;
+
+/** The W3C trace context of the request; one that is malformed counts as none. */
+function traceOf(rawHeaders: readonly string[]): TraceHeaders {
+  let traceparent: string | undefined;
+  const states: string[] = [];
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    const name = rawHeaders[i] ?? '';
+    if (name.length === 11 && name.toLowerCase() === 'traceparent') {
+      if (traceparent !== undefined) return {};
+      traceparent = rawHeaders[i + 1] ?? '';
+    } else if (name.length === 10 && name.toLowerCase() === 'tracestate') {
+      states.push(rawHeaders[i + 1] ?? '');
+    }
+  }
+  if (traceparent === undefined || !traceparentPattern.test(traceparent)) return {};
+  const tracestate = states.join(',');
+  const isCarried = /^[\t -~]+$/.test(tracestate) && tracestate.length <= tracestateMaxCharacters;
+  return isCarried ? { traceparent, tracestate } : { traceparent };
+}
+
+/** The event's own trace extensions say where it came from; the request's headers only how it came here. */
+function recordOf(event: CloudEvent, trace: TraceHeaders): NewRecord {
+  const record = toRecord(event);
+  const isTraced = event.attributes.traceparent !== undefined || event.attributes.tracestate !== undefined;
+  return isTraced ? record : { ...record, headers: { ...record.headers, ...trace } };
+}

@@ -1,0 +1,114 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Logger } from 'pino';
+import { isEventFormat } from '../../event/media-type.ts';
+import type { Clock } from '../../runtime/clock.ts';
+import type { RefusalReason } from '../../runtime/tallies.ts';
+import type { Gatherer } from '../log/gather.ts';
+import { accept } from './accept.ts';
+import { answerAccepted, answerRefused } from './answer.ts';
+import type { IngressLimits } from './limits.ts';
+import { Refusal, refusalOf, unavailable } from './problem.ts';
+import { Receiver, SenderGoneError } from './receive.ts';
+
+/** Counts what the ingress does. */
+export interface IngressObserver {
+  /** Events became durable in the log. */
+  accepted(broker: string, events: number): void;
+  /** A request was refused; the broker is `''` where it named none that exists. */
+  refused(broker: string, reason: RefusalReason): void;
+}
+
+export interface PostOptions {
+  /** The events topic of a broker, if there is such a broker. */
+  readonly lookup: (namespace: string, name: string) => { readonly topic: string } | undefined;
+  readonly gatherer: Pick<Gatherer, 'appendAll'>;
+  readonly limits: IngressLimits;
+  readonly observer: IngressObserver;
+  readonly logger: Logger;
+  /** Whether `lookup` knows all brokers and the log can be appended to. */
+  readonly ready: () => boolean;
+  readonly isClosing: () => boolean;
+  readonly clock: Clock;
+}
+
+/** Handles one request to a broker. Never rejects. */
+export type Post = (
+  request: IncomingMessage,
+  response: ServerResponse,
+  namespace: string,
+  name: string,
+) => Promise<void>;
+
+/** check -> receive -> accept -> answer */
+export function createPost(options: PostOptions): Post {
+  const { lookup, gatherer, limits, observer, logger, ready, isClosing, clock } = options;
+  const receiver = new Receiver(limits.receivedBytesMax);
+  /** Brokers whose events can't be appended now: the log says so once, and once when they can again. */
+  const failing = new Set<string>();
+
+  return async (request, response, namespace, name) => {
+    let broker = '';
+    try {
+      if (isClosing()) throw unavailable('closing', 'Posthorn is shutting down');
+      // Before the lookup: while the brokers aren't all known, a 404 would make senders give up.
+      if (!ready()) throw unavailable('log_unavailable', 'Posthorn is not ready to accept events yet');
+      const topic = lookup(namespace, name)?.topic;
+      if (topic === undefined) throw unknownBroker(namespace, name);
+      broker = `${namespace}/${name}`;
+      checkHeaders(request, limits);
+      const body = await receiver.receive(request, response, bodyMaxBytes(request, limits));
+      try {
+        const events = await accept({ rawHeaders: request.rawHeaders, body }, topic, limits, gatherer);
+        observer.accepted(broker, events);
+      } finally {
+        receiver.release(body.length);
+      }
+      answerAccepted(response);
+      if (failing.delete(broker)) logger.info({ broker }, 'ingress: events are accepted again');
+    } catch (error) {
+      if (error instanceof SenderGoneError) return;
+      const refusal = refusalOf(error);
+      observer.refused(broker, refusal.reason);
+      answerRefused(request, response, refusal, clock);
+      if (refusal.status === 500) {
+        logger.error({ broker, err: error }, 'ingress: an error in Posthorn');
+      } else if (broker !== '' && refusal.status === 503 && !failing.has(broker)) {
+        failing.add(broker);
+        logger.warn(
+          { broker, reason: refusal.reason, detail: refusal.message },
+          'ingress: events are refused with 503',
+        );
+      }
+    }
+  };
+}
+
+function unknownBroker(namespace: string, name: string): Refusal {
+  return new Refusal(
+    404,
+    'unknown_broker',
+    `no broker ${namespace}/${name}; \`posthorn apply -f broker.yaml\` makes the Broker that the file describes`,
+  );
+}
+
+function checkHeaders({ rawHeaders, headers }: IncomingMessage, limits: IngressLimits): void {
+  const count = rawHeaders.length / 2;
+  if (count > limits.headersMax) {
+    throw new Refusal(431, 'too_large', `the request has ${count} headers; at most ${limits.headersMax} are accepted`);
+  }
+  const encoding = headers['content-encoding'];
+  if (encoding !== undefined && encoding.toLowerCase() !== 'identity') {
+    // The events bear no content-encoding, so that their subscribers would take the data for something else.
+    throw new Refusal(
+      415,
+      'unsupported_media_type',
+      `content-encoding ${JSON.stringify(encoding)} is refused: send the events uncompressed`,
+      { headers: { 'accept-encoding': 'identity' } },
+    );
+  }
+}
+
+/** The body of a binary event is its data; JSON has room for the longer form of an event, or for several. */
+function bodyMaxBytes({ headers }: IncomingMessage, limits: IngressLimits): number {
+  return isEventFormat(headers['content-type'] ?? '') ? limits.batchMaxBytes : limits.eventMaxBytes;
+}
