@@ -1,0 +1,74 @@
+import { appendFileSync } from 'node:fs';
+import path from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { ExampleError } from './options.ts';
+import type { ProcessSpec } from './processes.ts';
+
+const bin = path.resolve(import.meta.dirname, '../../bin/posthorn.js');
+
+const readyTimeoutMs = 60_000;
+
+export interface PosthornSettings {
+  readonly port: number;
+  readonly adminPort: number;
+  /** Folder of trigger files. */
+  readonly triggers: string;
+  /** Folder of the embedded log. */
+  readonly data: string;
+  /** File that all log lines are appended to. */
+  readonly logFile: string;
+}
+
+/**
+ * `posthorn serve` on the embedded log. Its log lines go to the file; what a user must see (warnings, errors, words
+ * that are no log line) goes to `show` as well.
+ */
+export function posthornProcess(
+  { port, adminPort, triggers, data, logFile }: PosthornSettings,
+  show: (line: string) => void,
+): Omit<ProcessSpec, 'onEnd'> {
+  const ports = ['--port', String(port), '--admin-port', String(adminPort)];
+  const folders = ['--triggers', triggers, '--data', data];
+  // The flags say all; a POSTHORN_KAFKA meant for something else must not come in.
+  const env = Object.entries(process.env).filter(([name]) => !name.startsWith('POSTHORN_'));
+  return {
+    command: process.execPath,
+    args: [bin, 'serve', '--log', 'embedded', ...ports, ...folders],
+    env: Object.fromEntries(env),
+    stopSignal: 'SIGTERM',
+    onLine(line) {
+      appendFileSync(logFile, `${line}\n`);
+      const text = textToShow(line);
+      if (text !== null) show(text);
+    },
+  };
+}
+
+function textToShow(line: string): string | null {
+  try {
+    const { level, msg, reason } = JSON.parse(line) as Record<string, unknown>;
+    if (level !== 'warn' && level !== 'error' && level !== 'fatal') return null;
+    return [level, msg, reason].filter((part) => typeof part === 'string').join(': ');
+  } catch {
+    return line;
+  }
+}
+
+/** @param admin the admin port's URL */
+export async function waitUntilReady(admin: string, signal: AbortSignal): Promise<void> {
+  const deadlineMs = performance.now() + readyTimeoutMs;
+  while (!(await isReady(admin))) {
+    if (performance.now() > deadlineMs) throw new ExampleError(`Posthorn is not ready: see ${admin}/readyz`);
+    await delay(50, undefined, { signal });
+  }
+}
+
+async function isReady(admin: string): Promise<boolean> {
+  try {
+    const response = await fetch(`${admin}/readyz`);
+    await response.body?.cancel();
+    return response.ok;
+  } catch {
+    return false;
+  }
+}

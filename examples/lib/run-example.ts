@@ -1,0 +1,116 @@
+import { mkdirSync } from 'node:fs';
+import path from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Addresses, Example } from './example.ts';
+import { ExampleError, helpText, type Options, readOptions } from './options.ts';
+import { posthornProcess, waitUntilReady } from './posthorn.ts';
+import { Processes } from './processes.ts';
+import { Screen } from './screen.ts';
+import { type Draft, sendEvents } from './send.ts';
+import { place, startServices } from './services.ts';
+import { triggersFolder } from './triggers-folder.ts';
+
+/** Time for the last deliveries to be printed before the summary. */
+const settleMs = 500;
+
+/** How often we look whether npm, which passes no SIGTERM on, has gone and left us behind. */
+const parentCheckMs = 500;
+
+/**
+ * Starts the services whose runtime is installed, then Posthorn on the embedded log; sends the events, tells what to
+ * try next, and runs until Ctrl-C, SIGTERM or SIGHUP. Leaves no process behind. Sets the exit code.
+ */
+export async function runExample(example: Example, argv: readonly string[]): Promise<void> {
+  const end = new AbortController();
+  const processes = new Processes();
+  const release = listenForEnd(processes, end);
+  try {
+    const options = readOptions(argv, process.env, example.defaults);
+    if (options === null) console.log(helpText(example.command, example.defaults));
+    else await play(example, options, processes, end);
+  } catch (error) {
+    const cause: unknown = end.signal.aborted ? end.signal.reason : error;
+    if (cause !== ended) {
+      if (!isForTheUser(cause)) throw cause;
+      console.error(cause.message);
+      process.exitCode = 1;
+    }
+  } finally {
+    await processes.stop();
+    release();
+  }
+}
+
+/** The reason of an abort by which the user, or whoever started us, ends the example. */
+const ended = Symbol('ended');
+
+/** Whatever ends the example aborts `end`; a second signal ends all processes at once. */
+function listenForEnd(processes: Processes, end: AbortController): () => void {
+  const onSignal = (): void => {
+    if (end.signal.aborted) process.exit(130);
+    end.abort(ended);
+  };
+  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+  for (const signal of signals) process.on(signal, onSignal);
+  const onExit = (): void => processes.kill();
+  process.on('exit', onExit);
+  // Whoever read our output has gone, as in `npm start | head`.
+  process.stdout.on('error', () => end.abort(ended));
+  const parent = process.ppid;
+  const watch = setInterval(() => {
+    if (process.ppid !== parent) end.abort(ended);
+  }, parentCheckMs);
+  return () => {
+    clearInterval(watch);
+    for (const signal of signals) process.off(signal, onSignal);
+    process.off('exit', onExit);
+  };
+}
+
+/** A full disk or a folder that may not be written is the user's to mend, too. */
+function isForTheUser(error: unknown): error is Error {
+  return error instanceof ExampleError || (error instanceof Error && 'syscall' in error);
+}
+
+async function play(example: Example, options: Options, processes: Processes, end: AbortController): Promise<void> {
+  const { signal } = end;
+  const { port, adminPort, services } = await place(example, options);
+  const screen = new Screen([...services.map(({ service }) => service.label), 'posthorn']);
+  const data = path.resolve(options.data);
+  mkdirSync(data, { recursive: true });
+  const triggers = triggersFolder(path.join(example.folder, 'triggers'), path.join(data, 'triggers'), services);
+  await startServices(example.folder, services, processes, screen, end);
+
+  const logFile = path.join(data, 'posthorn.log');
+  const settings = { port, adminPort, triggers, data: path.join(data, 'log'), logFile };
+  processes.start({
+    ...posthornProcess(settings, (line) => screen.print('posthorn', line)),
+    onEnd: (how) => end.abort(new ExampleError(`Posthorn ended: ${how}. Its log lines are in ${logFile}`)),
+  });
+  const at = addresses(port, adminPort, triggers);
+  await waitUntilReady(at.admin, signal);
+
+  const { events, ratePerSecond } = options;
+  console.log(`Posthorn takes events at ${at.ingress}\nSending ${events} events, ${ratePerSecond} a second.\n`);
+  const drafts = repeated(example).take(events);
+  const onRefused = (reason: string): void => screen.print('posthorn', `refused ${reason}`);
+  const { accepted, refused } = await sendEvents(at.ingress, drafts, ratePerSecond, signal, onRefused);
+  await delay(settleMs, undefined, { signal });
+  const printed = services.map(({ service }) => `${service.label} ${screen.count(service.label)}`);
+  console.log(`\n${accepted} events accepted, ${refused} refused. Lines printed: ${printed.join(', ')}.\n`);
+  console.log(`${example.next(at)}\n\nPress Ctrl-C to end.`);
+  await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
+  signal.throwIfAborted();
+}
+
+function addresses(port: number, adminPort: number, triggers: string): Addresses {
+  const admin = `http://127.0.0.1:${adminPort}`;
+  const server = adminPort === 8081 ? '' : ` --server ${admin}`;
+  const shown = path.relative(process.cwd(), triggers);
+  return { ingress: `http://127.0.0.1:${port}/`, admin, triggers: shown.startsWith('..') ? triggers : shown, server };
+}
+
+/** The example's events, again from the beginning when all were sent. */
+function* repeated(example: Example): Generator<Draft> {
+  for (;;) yield* example.drafts();
+}

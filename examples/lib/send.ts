@@ -1,0 +1,61 @@
+import { randomUUID } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
+
+/** An event before it is sent; the sender gives it its id and time. */
+export interface Draft {
+  readonly source: string;
+  readonly type: string;
+  readonly subject?: string;
+  readonly data: unknown;
+}
+
+export interface Sent {
+  readonly accepted: number;
+  readonly refused: number;
+}
+
+/** Pause before an event that found Posthorn busy or away is sent again. */
+const repeatMs = 1_000;
+
+/**
+ * POSTs the drafts as CloudEvents in structured mode, one after the other at an even pace. One that could not be taken
+ * now (503, no connection) is sent again with the same id; one that is refused is reported and left out.
+ * @throws nothing but the abort of the signal
+ */
+export async function sendEvents(
+  url: string,
+  drafts: Iterable<Draft>,
+  ratePerSecond: number,
+  signal: AbortSignal,
+  onRefused: (reason: string) => void,
+): Promise<Sent> {
+  let accepted = 0;
+  let refused = 0;
+  for (const draft of drafts) {
+    const event = { specversion: '1.0', id: randomUUID(), time: new Date().toISOString(), ...draft };
+    const refusal = await post(url, JSON.stringify({ ...event, datacontenttype: 'application/json' }), signal);
+    if (refusal === null) accepted += 1;
+    else {
+      refused += 1;
+      onRefused(`${event.type}: ${refusal}`);
+    }
+    await delay(1_000 / ratePerSecond, undefined, { signal });
+  }
+  return { accepted, refused };
+}
+
+/** Null when the event was accepted, else why it never will be. */
+async function post(url: string, body: string, signal: AbortSignal): Promise<string | null> {
+  const headers = { 'content-type': 'application/cloudevents+json' };
+  for (;;) {
+    try {
+      const response = await fetch(url, { method: 'POST', headers, body, signal });
+      const answer = await response.text();
+      if (response.status === 202) return null;
+      if (response.status !== 503) return `${response.status} ${answer.trim()}`;
+    } catch {
+      signal.throwIfAborted();
+    }
+    await delay(repeatMs, undefined, { signal });
+  }
+}

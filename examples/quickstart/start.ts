@@ -1,0 +1,49 @@
+import { runExample } from '../lib/run-example.ts';
+import { githubEvents } from './github-events.ts';
+
+await runExample(
+  {
+    folder: import.meta.dirname,
+    command: 'npm start --',
+    defaults: {
+      port: 8080,
+      adminPort: 8081,
+      servicePort: 9001,
+      data: '.posthorn/quickstart',
+      events: 100,
+      ratePerSecond: 4,
+    },
+    services: [
+      { label: 'Node', runtime: 'node', file: 'handlers/issues.mjs', trigger: 'issues.yaml' },
+      { label: 'Python', runtime: 'python', file: 'handlers/pull_requests.py', trigger: 'pull-requests-opened.yaml' },
+      { label: 'PHP', runtime: 'php', file: 'handlers/pushes.php', trigger: 'pushes-to-hello-world.yaml' },
+      { label: 'Go', runtime: 'go', file: 'handlers/everything.go', trigger: 'everything-but-ci.yaml' },
+    ],
+    drafts: githubEvents,
+    next: ({ ingress, admin, triggers, server }) => `What to try next, in another terminal:
+
+1. Send an event of your own. The handlers in Node and Go print it:
+
+   curl -i ${ingress} -H 'ce-specversion: 1.0' -H 'ce-id: 1' \\
+     -H 'ce-source: https://github.com/me/mine' -H 'ce-type: com.github.issues.opened' \\
+     -H 'content-type: application/json' \\
+     -d '{"issue": {"number": 1, "title": "It works", "state": "open"}}'
+
+2. See the triggers:
+
+   npx posthorn get triggers${server}
+
+3. Change one while all runs: put  type: com.github.issue_comment.  into ${triggers}/issues.yaml,
+   wait a few seconds, and send the event of 1 again. Node no longer prints it.
+
+4. Send what a handler refuses, and count the dead letters. They lie in the topic posthorn.default.default_dead-letter.
+
+   curl -i ${ingress} -H 'ce-specversion: 1.0' -H 'ce-id: 2' \\
+     -H 'ce-source: https://github.com/me/mine' -H 'ce-type: com.github.pull_request.opened' \\
+     -H 'content-type: application/json' -d '"not a pull request"'
+   curl -s ${admin}/metrics | grep dead_letter
+
+5. Send more, faster: end this, then  npm start -- --events 1000 --rate 100`,
+  },
+  process.argv.slice(2),
+);
