@@ -61,7 +61,7 @@ const framingMaxBytes = 65_536;
 /** What a retry or a dead letter adds to an event, with room to spare: what we add is cut to 16 KiB. */
 const failureMaxBytes = 65_536;
 
-/** A revision holds a whole manifest; the annotations of one may be 256 KiB in Kubernetes. */
+/** Of the registry's records: a revision holds a whole manifest, which has at most half of this. */
 export const revisionMaxBytes = 1_048_576;
 
 export interface TopicSpecs {

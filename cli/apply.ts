@@ -12,7 +12,7 @@ export const filenameOption: Option = {
   short: 'f',
   value: 'FILE|DIR|-',
   multiple: true,
-  help: 'File of manifests, directory of .yaml, .yml and .json files, or - for standard input',
+  help: 'File of manifests, directory of .yaml, .yml and .json files (those below it too), or - for standard input',
 };
 
 export const namespaceOption: Option = {
@@ -106,10 +106,7 @@ export async function givenFiles({ options, stdin }: Pick<Invocation, 'options' 
 async function filesOf(directory: string): Promise<SentFile[]> {
   const files = await manifestFilesIn(directory);
   if (files.length === 0) {
-    throw new PosthornError(
-      'NO_FILES',
-      `no .yaml, .yml or .json file in ${directory} (its subdirectories don't count)`,
-    );
+    throw new PosthornError('NO_FILES', `no .yaml, .yml or .json file in ${directory} or below it`);
   }
   return Promise.all(files.map(async (file) => ({ file, text: await readFile(file, 'utf8') })));
 }

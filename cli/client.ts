@@ -21,7 +21,7 @@ export class RefusedError extends PosthornError {
   readonly problems: readonly Problem[];
 
   constructor({ status, detail, code, problems }: Omit<ProblemDetails, 'type' | 'title'>) {
-    super(code ?? 'REFUSED', detail);
+    super(code ?? 'ADMIN_REFUSED', detail);
     this.status = status;
     this.problems = problems ?? [];
   }

@@ -1,8 +1,14 @@
 import { isDeepStrictEqual } from 'node:util';
 import { PosthornError } from '../../runtime/errors.ts';
-import { encodedBytes, type NewRecord } from '../log/log.ts';
-import { brokerTopics, revisionMaxBytes } from '../topics.ts';
-import { brokerFromManifest, type ParsedDocument, type Problem, triggerFromManifest } from './manifest.ts';
+import type { NewRecord } from '../log/log.ts';
+import { brokerTopics } from '../topics.ts';
+import {
+  brokerFromManifest,
+  duplicatesIn,
+  type ParsedDocument,
+  type Problem,
+  triggerFromManifest,
+} from './manifest.ts';
 import {
   brokerKey,
   type RegistryState,
@@ -87,8 +93,7 @@ export function plan(request: ApplyRequest, context: PlanContext): Plan {
     changes: [],
     revisions: [],
     newBrokers: new Set(),
-    problems: [],
-    seen: new Map(),
+    problems: duplicatesIn(request.documents).map(({ problem }) => problem),
   };
   // A Broker of the same request is made before the triggers that name it.
   for (const document of request.documents) if (document.kind === 'Broker') planBroker(draft, document);
@@ -104,13 +109,10 @@ interface Draft extends Plan {
   readonly revisions: PlannedRevision[];
   readonly newBrokers: Set<string>;
   readonly problems: Problem[];
-  /** By kind and full name: what each document of the request is about. */
-  readonly seen: Map<string, ParsedDocument>;
 }
 
 function planBroker(draft: Draft, document: ParsedDocument): void {
   const name = { namespace: document.namespace, name: document.name };
-  if (isRepeated(draft, document)) return;
   const broker = brokerFromManifest(document.manifest, name.namespace);
   const state = draft.context.registries.get(fullName(name));
   const live = state?.broker ?? undefined;
@@ -124,7 +126,6 @@ function planBroker(draft: Draft, document: ParsedDocument): void {
 }
 
 function planTrigger(draft: Draft, document: ParsedDocument): void {
-  if (isRepeated(draft, document)) return;
   const { namespace, name } = document;
   const identity = { uid: '', generation: 1, owner: draft.request.owner, namespace };
   const registry = { namespace, name: triggerFromManifest(document.manifest, identity, null).broker };
@@ -201,12 +202,6 @@ function planSet(draft: Draft, { document, registry, key, live }: PlannedSet): v
     atMs: draft.context.nowMs,
   };
   const planned: PlannedRevision = { broker: registry, key, revision, change };
-  if (encodedBytes(recordOf(planned)) > revisionMaxBytes - batchBytes) {
-    draft.problems.push(
-      problemAt(document, { field: '', message: `larger than ${revisionMaxBytes - batchBytes} bytes` }),
-    );
-    return;
-  }
   draft.changes.push(change);
   draft.revisions.push(planned);
 }
@@ -219,10 +214,11 @@ function planPrune(draft: Draft): void {
       `no trigger was given, so prune would delete every trigger of the owner ${request.owner}; nothing was changed`,
     );
   }
+  const given = new Set(request.documents.filter(({ kind }) => kind === 'Trigger').map(fullName));
   for (const { name: broker, triggers } of context.registries.values()) {
     for (const stored of triggers.values()) {
       const name = { namespace: broker.namespace, name: stored.name };
-      if (stored.owner !== request.owner || draft.seen.has(`Trigger ${fullName(name)}`)) continue;
+      if (stored.owner !== request.owner || given.has(fullName(name))) continue;
       const deletion = planDeletion(broker, stored, context.nowMs, false);
       draft.changes.push(deletion.change);
       draft.revisions.push(deletion);
@@ -245,9 +241,6 @@ export function recordOf({ key, revision }: PlannedRevision): NewRecord {
   return revisionRecord(key, revision);
 }
 
-/** What a batch takes beyond its records, with room to spare. */
-export const batchBytes = 1_024;
-
 /** The trigger of this name in whichever broker of its namespace. */
 export function findTrigger(
   registries: Iterable<RegistryState>,
@@ -263,18 +256,6 @@ export function findTrigger(
 
 export function belongsTo(kind: string, name: { namespace: string; name: string }, owner: string): string {
   return `${kind.toLowerCase()} ${fullName(name)} belongs to the owner ${owner}, which alone may change or delete it (--owner ${owner} acts as it)`;
-}
-
-function isRepeated(draft: Draft, document: ParsedDocument): boolean {
-  const key = `${document.kind} ${fullName(document)}`;
-  const first = draft.seen.get(key);
-  if (first === undefined) {
-    draft.seen.set(key, document);
-    return false;
-  }
-  const message = `${document.kind.toLowerCase()} ${fullName(document)} is also in ${first.file}:${first.line}; keep one`;
-  draft.problems.push(problemAt(document, { field: 'metadata.name', message }));
-  return true;
 }
 
 export const externalTopicField = 'metadata.annotations["kafka.eventing.knative.dev/external.topic"]';

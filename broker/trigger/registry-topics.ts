@@ -3,8 +3,11 @@ import { encodedBytes, type Log, type NewRecord } from '../log/log.ts';
 import { brokerTopics, revisionMaxBytes, type TopicSettings, type TopicSpecs, topicSpecs } from '../topics.ts';
 import { brokerFromManifest } from './manifest.ts';
 import type { Registry } from './registry.ts';
-import { batchBytes, fullName, type PlannedRevision, recordOf } from './registry-plan.ts';
+import { fullName, type PlannedRevision, recordOf } from './registry-plan.ts';
 import type { BrokerName } from './trigger.ts';
+
+/** What a batch takes beyond its records, with room to spare. */
+const batchBytes = 1_024;
 
 /** Topics made at once when many triggers are applied: one at a time takes Kafka 20 ms each. */
 const topicsMadeAtOnce = 16;

@@ -1,5 +1,6 @@
 import { type FSWatcher, watch } from 'node:fs';
 import { stat } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import type { Logger } from 'pino';
 import type { Clock, Timer } from '../../runtime/clock.ts';
 import { messageOf } from '../../runtime/errors.ts';
@@ -46,7 +47,9 @@ class WatchedDirectory implements DirectoryWatch {
   readonly #brokers: Brokers;
   readonly #clock: Clock;
   readonly #logger: Logger;
-  #watcher: { readonly fs: FSWatcher; readonly inode: number } | null = null;
+  /** By directory, with its inode: one that was replaced is to be watched anew. */
+  readonly #watchers = new Map<string, { readonly fs: FSWatcher; readonly inode: number }>();
+  #isUnwatchable = false;
   #timer: Timer | null = null;
   /** Set while the timer waits for a change to settle rather than for the next look. */
   #settling = false;
@@ -72,9 +75,9 @@ class WatchedDirectory implements DirectoryWatch {
   async close(): Promise<void> {
     this.#closed = true;
     this.#timer?.cancel();
-    this.#watcher?.fs.close();
-    this.#watcher = null;
     await this.#scans;
+    for (const { fs } of this.#watchers.values()) fs.close();
+    this.#watchers.clear();
   }
 
   #enqueueScan(): Promise<void> {
@@ -107,14 +110,14 @@ class WatchedDirectory implements DirectoryWatch {
 
   /** Returns false where the directory is changing right now, so that it must be looked at again. */
   async #scan(): Promise<boolean> {
-    await this.#watch();
+    const names = await manifestFilesIn(this.#directory);
+    await this.#watch(names);
     const before = await fingerprint(this.#directory);
     if (before === this.#applied) return true;
     if (before !== this.#lastSeen) {
       this.#lastSeen = before;
       return false;
     }
-    const names = await manifestFilesIn(this.#directory);
     const files = await Promise.all(names.map((name) => readManifestFile(name, { prefix: this.#brokers.prefix })));
     if ((await fingerprint(this.#directory)) !== before) return false;
     if (await this.#apply(files)) this.#applied = before;
@@ -175,21 +178,39 @@ class WatchedDirectory implements DirectoryWatch {
     this.#logger[level](message);
   }
 
-  async #watch(): Promise<void> {
-    const { ino } = await stat(this.#directory);
-    if (this.#watcher?.inode === ino) return;
-    this.#watcher?.fs.close();
-    this.#watcher = null;
-    // Where it can't be watched (no inotify watches left), looking every few seconds has to do.
+  /** Watches the directory and those below it that hold manifests. */
+  async #watch(files: readonly string[]): Promise<void> {
+    const directories = new Set([this.#directory, ...files.map((file) => dirname(file))]);
+    for (const [directory, { fs }] of this.#watchers) {
+      if (directories.has(directory)) continue;
+      fs.close();
+      this.#watchers.delete(directory);
+    }
+    for (const directory of directories) {
+      const { ino: inode } = await stat(directory);
+      const known = this.#watchers.get(directory);
+      if (known?.inode === inode) continue;
+      known?.fs.close();
+      this.#watchers.delete(directory);
+      const fs = this.#tryWatch(directory);
+      if (fs) this.#watchers.set(directory, { fs, inode });
+    }
+  }
+
+  /** Where it can't be watched (no inotify watches are left), looking every few seconds has to do. */
+  #tryWatch(directory: string): FSWatcher | null {
     try {
-      const fs = watch(this.#directory, { persistent: false }, () => this.#changed());
+      const fs = watch(directory, () => this.#changed());
       fs.on('error', () => {
         fs.close();
-        if (this.#watcher?.fs === fs) this.#watcher = null;
+        if (this.#watchers.get(directory)?.fs === fs) this.#watchers.delete(directory);
       });
-      this.#watcher = { fs, inode: ino };
+      return fs;
     } catch (error) {
-      this.#logger.warn({ err: error }, `${this.#directory} can't be watched; looking every ${rescanEveryMs} ms`);
+      const message = `${directory} can't be watched, it is looked at every ${rescanEveryMs / 1_000} s`;
+      if (!this.#isUnwatchable) this.#logger.warn({ err: error }, message);
+      this.#isUnwatchable = true;
+      return null;
     }
   }
 }
