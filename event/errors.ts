@@ -39,5 +39,8 @@ const shownCharactersMax = 60;
 /** A value as error messages show it: quoted, escaped, cut. */
 export function shown(value: string): string {
   const cut = value.length > shownCharactersMax ? `${value.slice(0, shownCharactersMax)}…` : value;
-  return JSON.stringify(cut).replace(/[\u007f-\u009f]/g, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`);
+  return JSON.stringify(cut).replace(
+    /[\u007f-\u009f\u2028\u2029]/g,
+    (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
 }

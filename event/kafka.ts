@@ -105,7 +105,7 @@ function attributeNameOf(header: string): string | null {
 }
 
 function headerText(header: string, attribute: string, value: Buffer | readonly Buffer[]): string {
-  if (!Buffer.isBuffer(value)) {
+  if (!(value instanceof Uint8Array)) {
     throw new EventError(`the header ${header} occurs more than once`, { attribute });
   }
   // Most values are ASCII, and latin1 is the decoding that costs least.

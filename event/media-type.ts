@@ -3,7 +3,7 @@ import { EventError, shown } from './errors.ts';
 const token = "[!#$%&'*+.^_`{|}~0-9A-Za-z-]+";
 const quotedString = '"(?:[ !#-\\[\\]-~]|\\\\[ -~])*"';
 // A parameter may be empty, as RFC 9110 (5.6.6) has it for HTTP: the trailing `;` of many clients.
-const parameter = `[ \\t]*;[ \\t]*(?:${token}=(?:${token}|${quotedString}))?`;
+const parameter = `[ \\t]*;(?:[ \\t]*${token}=(?:${token}|${quotedString}))?`;
 const mediaType = new RegExp(`^${token}/${token}(?:${parameter})*$`);
 const charset = new RegExp(`;[ \\t]*charset=(${token}|${quotedString})`, 'gi');
 
