@@ -3,7 +3,7 @@ import { EventError } from './errors.ts';
 import { type CloudEvent, newAttributes } from './event.ts';
 import { decodeJson } from './json.ts';
 import { contentModeOf, isEventFormat } from './media-type.ts';
-import { attributesMaxBytes, checkAttributes, checkName } from './validate.ts';
+import { attributesMaxBytes, checkAttributes } from './validate.ts';
 
 /** What a record of the log holds of an event. */
 export interface EventRecord {
@@ -94,12 +94,11 @@ function decodeBinary(
 const attributeNames = new Map<string, string | null>();
 const attributeNamesMax = 1_000;
 
-/** The attribute of a header, or null if the header is not CloudEvents'. @throws EventError */
+/** What a header calls its attribute, or null if the header is not CloudEvents'. */
 function attributeNameOf(header: string): string | null {
   const known = attributeNames.get(header);
   if (known !== undefined) return known;
   const name = header.startsWith('ce_') ? header.slice(3) : null;
-  if (name !== null) checkName(name);
   if (attributeNames.size < attributeNamesMax) attributeNames.set(header, name);
   return name;
 }

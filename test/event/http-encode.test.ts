@@ -19,6 +19,7 @@ t.test('in binary mode a header is one attribute, percent-encoded', (t) => {
   t.same(encodeBinary(eventWith({})), { headers: ceHeaders, body: null });
   const cases: [string, string][] = [
     ['Euro € 😀', 'Euro%20%E2%82%AC%20%F0%9F%98%80'],
+    ['a b', 'a%20b'],
     ['percent%encoded', 'percent%25encoded'],
     ['quote"encoded', 'quote%22encoded'],
     ['café', 'caf%C3%A9'],

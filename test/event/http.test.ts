@@ -114,6 +114,8 @@ t.test('header values that can not be decoded are refused', (t) => {
     '%EF%B7%90',
     '\xe9',
     '\xe9 caf%C3%A9',
+    '\u20ac',
+    '\u0141',
     '"open',
     '"open \\',
     '"open\\"',
