@@ -58,8 +58,9 @@ export function readBrokerAnnotations(annotations: Field): BrokerAnnotations {
 function checkNames(annotations: Field, kind: 'Trigger' | 'Broker'): void {
   const other = kind === 'Trigger' ? 'Broker' : 'Trigger';
   for (const [name, field] of annotations.entries() ?? []) {
-    if (known[kind].some((one) => one === name)) continue;
-    field.givenText();
+    const isRead = known[kind].some((one) => one === name);
+    if (!isRead || !field.present) field.givenText();
+    if (isRead) continue;
     if (known[other].some((one) => one === name)) {
       field.error(`belongs on a ${other}, this is a ${kind}`, 'key');
     } else if (name.startsWith('posthorn.dev/')) {

@@ -1,4 +1,3 @@
-import { isUtf8 } from 'node:buffer';
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { messageOf } from '../../runtime/errors.ts';
@@ -42,25 +41,9 @@ export async function readManifestFile(file: string, options: ParseOptions = {})
     const { size } = await stat(file);
     if (size > fileMaxBytes)
       return refused(file, `the file has ${size} bytes, at most ${fileMaxBytes} are read; divide it`);
-    const bytes = await readFile(file);
-    const place = badUtf8(bytes);
-    if (place === null) return { file, ...parseManifests(bytes.toString('utf8'), file, options) };
-    return refused(file, 'not UTF-8; save the file in that encoding', place);
+    return { file, ...parseManifests(await readFile(file, 'utf8'), file, options) };
   } catch (error) {
     return refused(file, `can't be read: ${messageOf(error)}`);
-  }
-}
-
-/** Where the first byte stands that is no UTF-8; null where all are. */
-function badUtf8(bytes: Buffer): { line: number; column: number } | null {
-  if (isUtf8(bytes)) return null;
-  let start = 0;
-  for (let line = 1; ; line++) {
-    const newline = bytes.indexOf('\n', start);
-    const end = newline === -1 ? bytes.length : newline;
-    const text = bytes.subarray(start, end);
-    if (!isUtf8(text)) return { line, column: text.toString('utf8').indexOf('\uFFFD') + 1 };
-    start = end + 1;
   }
 }
 
@@ -73,6 +56,6 @@ export function problemText({ file, line, column, field, message }: Problem): st
   return `${file}:${line}:${column}: ${field === '' ? '' : `${field}: `}${message}`;
 }
 
-function refused(file: string, message: string, place = { line: 1, column: 1 }): ManifestFile {
-  return { file, documents: [], problems: [{ severity: 'error', file, ...place, field: '', message }] };
+function refused(file: string, message: string): ManifestFile {
+  return { file, documents: [], problems: [{ severity: 'error', file, line: 1, column: 1, field: '', message }] };
 }

@@ -52,20 +52,31 @@ export function readYaml(text: string): { documents: YamlDocument[]; errors: Pla
     const parsed = [
       ...parseAllDocuments(text, { lineCounter: lines, prettyErrors: false, uniqueKeys: false, logLevel: 'silent' }),
     ];
-    const errors = parsed.flatMap((document) =>
-      document.errors.map(({ message, pos }) => ({
-        ...position(lines, pos[0]),
-        field: '',
-        message: sentence(message),
-      })),
-    );
+    const errors = parsed.flatMap((document) => syntaxErrors(document, lines));
     const readable = parsed.filter((document) => document.errors.length === 0);
     return { documents: readable.map((document) => new Reading(document, lines).result()), errors };
   } catch (error) {
-    // The parser recurses without a bound of its own.
-    const message = error instanceof RangeError ? 'nested too deeply' : sentence(messageOf(error));
+    const message = isStackOverflow(error) ? tooDeep : sentence(messageOf(error));
     return { documents: [], errors: [{ line: 1, column: 1, field: '', message }] };
   }
+}
+
+const tooDeep = 'nested too deeply to be read';
+
+/** The parser recurses without a bound of its own, and keeps what it throws as an error of the document. */
+function isStackOverflow(error: unknown): boolean {
+  return /maximum call stack/i.test(messageOf(error));
+}
+
+function syntaxErrors(document: Document, lines: LineCounter): PlacedMessage[] {
+  // What comes after such an error is a consequence of it.
+  const overflow = document.errors.find(isStackOverflow);
+  if (overflow !== undefined) return [{ ...position(lines, overflow.pos[0]), field: '', message: tooDeep }];
+  return document.errors.map(({ message, pos }) => ({
+    ...position(lines, pos[0]),
+    field: '',
+    message: sentence(message),
+  }));
 }
 
 function position(lines: LineCounter, offset: number): Position {

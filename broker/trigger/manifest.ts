@@ -57,6 +57,7 @@ const problemsMax = 1_000;
 /**
  * Reads the manifests of one file (YAML of any number of documents, or JSON). All problems of the file are given;
  * of a document with an error nothing else is. Pure, never throws.
+ * @param text decoded as UTF-8; what could not be decoded is U+FFFD, as Node.js does it
  * @param file what problems name as the file
  */
 export function parseManifests(text: string, file: string, options: ParseOptions = {}): ParsedManifests {
@@ -65,6 +66,13 @@ export function parseManifests(text: string, file: string, options: ParseOptions
   if (text.trim() === '') return refused('the file is empty');
   const bytes = Buffer.byteLength(text);
   if (bytes > fileMaxBytes) return refused(`the file has ${bytes} bytes, at most ${fileMaxBytes} are read; divide it`);
+
+  const undecodable = text.indexOf('\uFFFD');
+  if (undecodable !== -1) {
+    const before = text.slice(0, undecodable).split('\n');
+    const place = { line: before.length, column: (before.at(-1)?.length ?? 0) + 1 };
+    return { documents: [], problems: [{ ...whole, ...place, message: 'not UTF-8; save the file in that encoding' }] };
+  }
 
   const surroundings = { namespace: options.namespace ?? 'default', prefix: options.prefix ?? 'posthorn' };
   const yaml = readYaml(text);
@@ -112,7 +120,7 @@ function parseDocument(
 function listed(root: Field): Field[] {
   const kind = root.field('kind').value;
   const isList = kind === 'List' || kind === 'TriggerList' || kind === 'BrokerList';
-  return (isList && root.field('items').list()) || [root];
+  return isList ? (root.field('items').list() ?? []) : [root];
 }
 
 type Resource = Omit<ParsedDocument, keyof Position | 'file'> & { readonly path: Path };
