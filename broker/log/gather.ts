@@ -4,8 +4,9 @@ import { LogUnavailableError, RecordTooLargeError, UnknownTopicError } from './e
 import { encodedBytes, type Log, type NewRecord, type TopicInfo } from './log.ts';
 
 /**
- * A topic is flushed at most once in this time; the first record after a pause goes at once. An append costs the log
- * about the same whatever it holds (a sync to disk, a round trip to the replicas), so gathering is what makes it fast:
+ * While an append of a topic is in flight, the topic is flushed at most once in this time; with none in flight at
+ * once. An append costs the log about the same whatever it holds (a sync to disk, a round trip to the replicas), so
+ * gathering is what makes it fast. Where an append takes 2 ms:
  *
  * | records/s | in one flush | wait       |
  * |-----------|--------------|------------|
@@ -26,7 +27,7 @@ const batchHeaderBytes = 61;
 export interface GathererOptions {
   readonly log: Pick<Log, 'append' | 'describeTopic'>;
   readonly clock: Clock;
-  /** The shortest time between two flushes of a topic, in milliseconds. */
+  /** The shortest time between two flushes of a topic that has an append in flight, in milliseconds. */
   readonly lingerMs?: number;
   /** Bytes of records that may wait for the log, those being appended included. */
   readonly waitingBytesMax?: number;
@@ -194,6 +195,7 @@ class TopicGatherer {
   #flushedAtMs = Number.NEGATIVE_INFINITY;
   #cancelFlush: (() => void) | undefined;
   #flushing = false;
+  #appendsInFlight = 0;
   #nextPartition = 0;
 
   constructor(topic: string, log: GathererOptions['log'], clock: Clock, lingerMs: number) {
@@ -206,7 +208,9 @@ class TopicGatherer {
   add(submission: Submission): void {
     this.#arrived.push(submission);
     if (this.#flushing || this.#cancelFlush !== undefined) return;
-    this.#schedule(this.#flushedAtMs + this.#lingerMs - this.#clock.monotonic());
+    // A sender that waits for each answer before it sends the next record gains nothing by a wait.
+    const isIdle = this.#appendsInFlight === 0;
+    this.#schedule(isIdle ? 0 : this.#flushedAtMs + this.#lingerMs - this.#clock.monotonic());
   }
 
   /** Flushes without waiting for the linger to end. */
@@ -310,6 +314,7 @@ class TopicGatherer {
 
   async #drain(partition: number, queue: PartitionQueue, maxMessageBytes: number): Promise<void> {
     queue.appending = true;
+    this.#appendsInFlight++;
     while (queue.entries.length > 0) {
       const failure = await this.#append(partition, takeOneAppend(queue.entries, maxMessageBytes));
       // The driver has tried for as long as it may: what waited behind must not wait as long again, one append after
@@ -317,6 +322,7 @@ class TopicGatherer {
       if (failure instanceof LogUnavailableError) fail(queue.entries.splice(0), failure);
     }
     queue.appending = false;
+    this.#appendsInFlight--;
   }
 
   /** Never rejects: what failed is told to those whose records they were, and returned. */

@@ -63,15 +63,25 @@ t.test('records that come together go in one append', async (t) => {
   );
 });
 
-t.test('records that come within the linger of a flush are gathered until its end', async (t) => {
+t.test('a sender that waits for each append never waits for the linger', async (t) => {
+  const { log, clock, gatherer } = setUp({ lingerMs: 1_000 });
+  for (const value of ['1', '2', '3']) await gatherer.append('a', record(value));
+  t.strictSame(log.held, ['1', '2', '3']);
+  t.equal(clock.pending, 0);
+});
+
+t.test('while an append is in flight records are gathered for the linger, no longer', async (t) => {
   const { log, clock, gatherer } = setUp({ lingerMs: 2 });
-  await gatherer.append('a', record('1'));
+  log.answer = 'wait';
+  const first = gatherer.append('a', record('1'));
+  await clock.advance(0.5);
   const later = [gatherer.append('a', record('2')), gatherer.append('a', record('3'))];
-  await clock.advance(1.9);
+  await clock.advance(1.4);
   t.equal(log.appends.length, 1);
   await clock.advance(0.1);
-  await Promise.all(later);
   t.strictSame(log.appends[1]?.values, ['2', '3']);
+  for (const append of log.appends) append.resolve();
+  await Promise.all([first, ...later]);
 });
 
 t.test('keyless records are spread evenly, those of one flush to one partition', async (t) => {
