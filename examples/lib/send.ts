@@ -1,8 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 
-/** An event before it is sent; the sender gives it its id and time. */
+/** An event before it is sent; the sender gives it its time and the rest. */
 export interface Draft {
+  /** Made by the sender where absent. */
+  readonly id?: string;
   readonly source: string;
   readonly type: string;
   readonly subject?: string;
