@@ -2,6 +2,7 @@ import type { Logger } from 'pino';
 import type { Brokers } from '../broker/brokers.ts';
 import type { Gatherer } from '../broker/log/gather.ts';
 import type { Log } from '../broker/log/log.ts';
+import type { Registry } from '../broker/trigger/registry.ts';
 import type { Clock, Timer } from '../runtime/clock.ts';
 import { messageOf } from '../runtime/errors.ts';
 import type { Metrics } from '../runtime/metrics.ts';
@@ -49,14 +50,13 @@ export class Dispatcher {
     this.#scheduleMeasuring();
   }
 
-  /** Why nothing would be delivered just now, one sentence a broker; empty when all is well. */
+  /** Why events would not be delivered just now, one sentence a broker; empty when all is well. */
   unready(): string[] {
-    const reasons: string[] = [];
-    for (const { name, isFresh } of this.#options.brokers.list().map(statusOf)) {
-      if (!this.#lanes.get(name)?.isReading) reasons.push(`${name}: the events topic is not being read yet`);
-      if (!isFresh) reasons.push(`${name}: the triggers are not known to be the current ones (registry not fresh)`);
-    }
-    return reasons;
+    const reading = (registry: Registry) => this.#lanes.get(nameOf(registry))?.isReading ?? false;
+    return this.#options.brokers
+      .list()
+      .filter((registry) => !reading(registry))
+      .map((registry) => `${nameOf(registry)}: the events topic is not being read yet`);
   }
 
   /**
@@ -79,7 +79,7 @@ export class Dispatcher {
 
   #addBrokers(): void {
     for (const registry of this.#options.brokers.list()) {
-      const name = `${registry.name.namespace}/${registry.name.name}`;
+      const name = nameOf(registry);
       if (this.#lanes.has(name)) continue;
       const lanes = new BrokerLanes(this.#options, registry, this.#deliverer, this.#cut.signal);
       this.#lanes.set(name, lanes);
@@ -106,6 +106,6 @@ export class Dispatcher {
 /** Lag and backlog are asked of the log this often: as often as Prometheus usually looks. */
 const measureMs = 5_000;
 
-function statusOf(registry: { name: { namespace: string; name: string }; isFresh(): boolean }) {
-  return { name: `${registry.name.namespace}/${registry.name.name}`, isFresh: registry.isFresh() };
+function nameOf({ name }: Registry): string {
+  return `${name.namespace}/${name.name}`;
 }

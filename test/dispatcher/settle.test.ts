@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import t from 'tap';
 import { decodeSettled, encodeSettled, metadataMax, Offsets } from '../../dispatcher/settle.ts';
+import { seeded } from '../support/random.ts';
 
 const nothing = { offset: 0, metadata: '' };
 
@@ -116,7 +117,7 @@ t.test('whatever the order of settling, the set fits the metadata and nothing un
   const runs = fc.record({ seed: fc.nat(), window: fc.constantFrom(50, 250, 3_000), gap: fc.constantFrom(1, 3, 500) });
   fc.assert(
     fc.property(runs, ({ seed, window, gap }) => {
-      const random = generator(seed);
+      const { random } = seeded(String(seed));
       const offsets = new Offsets(nothing, Number.MAX_SAFE_INTEGER);
       const inFlight: number[] = [];
       let next = 0;
@@ -151,14 +152,3 @@ t.test('a window of 16,384 records with every other one settled fits', async (t)
   t.ok(commit.metadata.length <= metadataMax, `${commit.metadata.length}`);
   t.equal(decodeSettled(0, commit.metadata)?.unsettled.length, 8_192);
 });
-
-/** A small seeded generator (mulberry32), so that a failing run can be had again. */
-function generator(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
-  };
-}

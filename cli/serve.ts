@@ -1,0 +1,202 @@
+import type { Logger } from 'pino';
+import { type Brokers, openBrokers } from '../broker/brokers.ts';
+import { defaultIngressLimits } from '../broker/ingress/limits.ts';
+import { createIngress } from '../broker/ingress/server.ts';
+import { Gatherer } from '../broker/log/gather.ts';
+import type { Log } from '../broker/log/log.ts';
+import { watchDirectory } from '../broker/trigger/watch-directory.ts';
+import { createAdmin, type Readiness } from '../console/admin.ts';
+import { Dispatcher } from '../dispatcher/dispatcher.ts';
+import { systemClock } from '../runtime/clock.ts';
+import { type ServeConfig, serveConfig, serveOptions } from '../runtime/config-serve.ts';
+import { PosthornError } from '../runtime/errors.ts';
+import { onStopSignals, Releasers } from '../runtime/lifecycle.ts';
+import { createLogger } from '../runtime/logger.ts';
+import { createMetrics, type Metrics } from '../runtime/metrics.ts';
+import { version } from '../runtime/version.ts';
+import { type Command, exitCodes } from './command.ts';
+
+/** Runs Posthorn: accepts events, delivers them, or both. */
+export const serve: Command = {
+  name: 'serve',
+  summary: 'Run Posthorn: accept events and deliver them',
+  usage: '[--triggers DIR] [--kafka HOST:PORT,…] [options]',
+  options: serveOptions,
+  examples: [
+    { command: 'posthorn serve --triggers ./triggers', does: 'on the embedded log, in ./.posthorn' },
+    { command: 'posthorn serve --kafka kafka-1:9092,kafka-2:9092 --triggers ./triggers', does: 'on Kafka' },
+    { command: 'POSTHORN_PORT=80 posthorn serve --roles ingress --kafka kafka:9092', does: 'only accepts events' },
+  ],
+  async run({ options, env }) {
+    const config = await serveConfig(options, env);
+    const logger = createLogger({ level: config.logLevel, format: config.logFormat });
+    const shutdown = onStopSignals();
+    const releasers = new Releasers(logger);
+    try {
+      await start(config, logger, releasers, shutdown.signal);
+      if (!shutdown.signal.aborted) await new Promise((resolve) => shutdown.signal.addEventListener('abort', resolve));
+      logger.info({ signal: shutdown.signal.reason }, 'stopping: no new events, what is in flight is let end');
+    } finally {
+      await releasers.release();
+      shutdown.dispose();
+    }
+    logger.info('stopped');
+    return exitCodes.ok;
+  },
+};
+
+/** Brings the parts up in the order in which they need each other; they are released in the opposite order. */
+async function start(config: ServeConfig, logger: Logger, releasers: Releasers, stop: AbortSignal): Promise<void> {
+  const clock = systemClock;
+  const metrics = createMetrics();
+  const log = await openLog(config, logger);
+  releasers.add('log', () => log.close());
+  const brokers = await openBrokers({ log, prefix: config.prefix, clock, logger, topicSettings: config });
+  releasers.add('brokers', () => brokers.close());
+  const gatherer = new Gatherer({ log, clock });
+  releasers.add('gatherer', () => gatherer.close());
+
+  const parts: Parts = { config, log, brokers, gatherer, logger, metrics };
+  let isStarted = false;
+  const readiness: (() => string[])[] = [
+    () => (stop.aborted ? ['Posthorn is stopping'] : isStarted ? [] : ['Posthorn is starting']),
+    () => staleRegistries(brokers),
+  ];
+  const adminPort = await startAdmin(parts, releasers, () => readinessOf(readiness));
+  if (config.roles.has('dispatcher')) readiness.push(startDispatcher(parts, releasers));
+  if (config.triggers !== null) {
+    const { triggers: directory, owner } = config;
+    const watch = await watchDirectory({ directory, owner, brokers, clock, logger });
+    releasers.add('triggers directory', () => watch.close());
+  }
+  const port = config.roles.has('ingress') ? await startIngress(parts, releasers) : null;
+  isStarted = true;
+  logger.info(
+    {
+      version,
+      log: config.log.kind,
+      ...(config.log.kind === 'embedded' ? { data: config.log.directory } : { kafka: config.log.brokers.join() }),
+      ...(port !== null && { ingress: `http://${urlHost(config.host)}:${port}` }),
+      admin: `http://${urlHost(config.adminHost)}:${adminPort}`,
+    },
+    'Posthorn is running',
+  );
+}
+
+interface Parts {
+  readonly config: ServeConfig;
+  readonly log: Log;
+  readonly brokers: Brokers;
+  readonly gatherer: Gatherer;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+}
+
+/** Loads only the driver that runs: each costs start time and memory. */
+async function openLog(config: ServeConfig, logger: Logger): Promise<Log> {
+  if (config.log.kind === 'embedded') {
+    const { openEmbeddedLog } = await import('../broker/log/embedded/embedded-log.ts');
+    return openEmbeddedLog({ directory: config.log.directory, clock: systemClock, logger });
+  }
+  const { openKafkaLog } = await import('../broker/log/kafka/kafka-log.ts');
+  const { brokers, tls, sasl } = config.log;
+  return openKafkaLog({ brokers, tls, sasl, replicationFactor: config.replicationFactor, logger });
+}
+
+async function startAdmin(parts: Parts, releasers: Releasers, ready: () => Readiness): Promise<number> {
+  const { config, brokers, metrics, logger } = parts;
+  const admin = createAdmin({ brokers, metrics: metrics.registry, ready, token: config.adminToken, logger });
+  releasers.add('admin', () => admin.close());
+  const address = { host: config.adminHost, port: config.adminPort };
+  return (await listening('admin-port', address, () => admin.listen(address))).port;
+}
+
+/** @returns why nothing would be delivered just now */
+function startDispatcher(parts: Parts, releasers: Releasers): () => string[] {
+  const { config, log, brokers, gatherer, logger, metrics } = parts;
+  const dispatcher = new Dispatcher({
+    ...{ log, brokers, gatherer, logger, metrics, clock: systemClock },
+    window: { recordsMax: config.windowRecords, bytesMax: config.windowBytes },
+    waitingEventsMax: config.waitingEventsMax,
+    responseBytesMax: config.responseMaxBytes,
+    retryGroups: config.retryGroups,
+  });
+  dispatcher.start();
+  releasers.add('dispatcher', () => within(config.shutdownTimeoutMs, (signal) => dispatcher.close(signal)));
+  return () => dispatcher.unready();
+}
+
+async function startIngress(parts: Parts, releasers: Releasers): Promise<number> {
+  const { config, brokers, gatherer, logger, metrics } = parts;
+  const ingress = createIngress({
+    lookup(namespace, name) {
+      const registry = brokers.get(namespace, name);
+      return registry && { topic: registry.topics().events };
+    },
+    gatherer,
+    limits: { ...defaultIngressLimits, eventMaxBytes: config.eventMaxBytes, batchMaxBytes: config.batchMaxBytes },
+    observer: {
+      accepted: (broker, events) => metrics.broker(broker).accepted(events),
+      refused: (broker, reason) =>
+        broker === '' ? metrics.refusedUnknown(reason) : metrics.broker(broker).refused(reason),
+    },
+    logger,
+    // It is started after all brokers are known; an append that the log refuses is answered 503 by itself.
+    ready: () => true,
+  });
+  releasers.add('ingress', () => within(config.shutdownTimeoutMs, (signal) => ingress.close(signal)));
+  const address = { host: config.host, port: config.port };
+  return (await listening('port', address, () => ingress.listen(address))).port;
+}
+
+/** The registries are read all the time, so they tell whether the log can be reached. */
+function staleRegistries(brokers: Brokers): string[] {
+  const stale = brokers.list().filter((registry) => !registry.isFresh());
+  return stale.map(({ name }) => `${name.namespace}/${name.name}: the registry of triggers can't be read from the log`);
+}
+
+function readinessOf(checks: readonly (() => string[])[]): Readiness {
+  const reasons = checks.flatMap((check) => check());
+  return { ready: reasons.length === 0, reasons };
+}
+
+/** Gives `close` a signal that aborts after `timeoutMs`. */
+async function within(timeoutMs: number, close: (signal: AbortSignal) => Promise<void>): Promise<void> {
+  const timeout = new AbortController();
+  const timer = systemClock.setTimer(() => timeout.abort(), timeoutMs);
+  try {
+    await close(timeout.signal);
+  } finally {
+    timer.cancel();
+  }
+}
+
+/** Says which setting names a port that can't be had. */
+async function listening<T>(
+  setting: 'port' | 'admin-port',
+  { host, port }: { readonly host: string; readonly port: number },
+  listen: () => Promise<T>,
+): Promise<T> {
+  try {
+    return await listen();
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? error.code : undefined;
+    if (code === 'EADDRINUSE') {
+      throw new PosthornError(
+        'PORT_IN_USE',
+        `${host}:${port} is in use by another process; choose another with --${setting}, or 0 for any that is free`,
+        { cause: error },
+      );
+    }
+    if (code === 'EACCES' || code === 'EADDRNOTAVAIL' || code === 'ENOTFOUND') {
+      throw new PosthornError('PORT_REFUSED', `${host}:${port} can't be listened on (${code}); see --${setting}`, {
+        cause: error,
+      });
+    }
+    throw error;
+  }
+}
+
+function urlHost(host: string): string {
+  return host.includes(':') ? `[${host}]` : host;
+}

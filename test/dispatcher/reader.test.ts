@@ -1,0 +1,254 @@
+import t from 'tap';
+import { StaleEpochError } from '../../broker/log/errors.ts';
+import type { Assignment, ConsumeOptions, Log, LogRecord, TopicCommit, TopicPartition } from '../../broker/log/log.ts';
+import { LaneReader, type TakenRecord, type WindowLimits } from '../../dispatcher/lane/reader.ts';
+import { decodeSettled } from '../../dispatcher/settle.ts';
+import { ManualClock } from '../support/manual-clock.ts';
+import { silent } from '../support/silent.ts';
+
+const roomy: WindowLimits = { recordsMax: 1_000, bytesMax: 10_000_000 };
+
+/** A consumer that does what the test says, where a log would do it at a time of its own. */
+async function startReader(window = roomy) {
+  const clock = new ManualClock();
+  const taken: TakenRecord[] = [];
+  const commits: TopicCommit[][] = [];
+  const paused = new Set<string>();
+  let options: ConsumeOptions | undefined;
+  let refuseCommit: Error | undefined;
+  let consumers = 0;
+  const key = ({ topic, partition }: TopicPartition) => `${topic}/${partition}`;
+  const log = {
+    async consume(given: ConsumeOptions) {
+      options = given;
+      consumers++;
+      return {
+        pause(partitions: readonly TopicPartition[]) {
+          for (const one of partitions) paused.add(key(one));
+        },
+        resume(partitions: readonly TopicPartition[]) {
+          for (const one of partitions) paused.delete(key(one));
+        },
+        async commit(_epoch: number, some: readonly TopicCommit[]) {
+          if (refuseCommit) throw refuseCommit;
+          commits.push([...some]);
+        },
+        async close() {
+          given.handler.assigned([], 99);
+        },
+      };
+    },
+  } as unknown as Log;
+  const reader = new LaneReader({
+    ...{ log, clock, window, logger: silent },
+    group: 'group',
+    startAt: 'earliest',
+    onRecord: (record) => taken.push(record),
+    onLost: () => {},
+    onDisturbed: () => {},
+  });
+  await reader.start(['events']);
+  const handler = () => {
+    if (!options) throw new Error('not consuming');
+    return options.handler;
+  };
+  return {
+    ...{ reader, clock, taken, commits, paused },
+    assign: (partitions: readonly Partial<Assignment>[], epoch = 1) =>
+      handler().assigned(
+        partitions.map((one) => ({ topic: 'events', partition: 0, offset: 0, metadata: '', end: 10_000, ...one })),
+        epoch,
+      ),
+    offer: (offsets: readonly number[], partition = 0, nextOffset = (offsets.at(-1) ?? 0) + 1) =>
+      handler().records({ topic: 'events', partition, records: offsets.map(record), nextOffset }),
+    refuseCommits: (error: Error | undefined) => {
+      refuseCommit = error;
+    },
+    consumers: () => consumers,
+    offsets: () => taken.map((one) => one.record.offset),
+  };
+}
+
+function record(offset: number): LogRecord {
+  return { offset, timestampMs: 0, key: null, value: Buffer.alloc(100), headers: {} };
+}
+
+function range(first: number, end: number): number[] {
+  return Array.from({ length: end - first }, (_, index) => first + index);
+}
+
+t.test('a commit is made 100 ms after something has settled', async (t) => {
+  const { assign, offer, taken, commits, clock } = await startReader();
+  assign([{}]);
+  await clock.advance(100);
+  commits.length = 0;
+  offer([0, 1, 2]);
+  taken[0]?.settle();
+  await clock.advance(99);
+  t.same(commits, []);
+  await clock.advance(1);
+  t.same(commits, [[{ topic: 'events', partition: 0, offset: 1, metadata: '' }]]);
+  await clock.advance(1_000);
+  t.equal(commits.length, 1, 'nothing new, no commit');
+});
+
+t.test('a commit is made at once when 128 records have settled', async (t) => {
+  const { assign, offer, taken, commits, clock } = await startReader();
+  assign([{}]);
+  await clock.advance(100);
+  commits.length = 0;
+  offer(range(0, 200));
+  for (const one of taken.slice(0, 127)) one.settle();
+  await clock.advance(0);
+  t.equal(commits.length, 0);
+  taken[127]?.settle();
+  await clock.advance(0);
+  t.match(commits, [[{ offset: 128 }]]);
+});
+
+t.test('the settled set is committed with the position, and what it holds is not handed out again', async (t) => {
+  const first = await startReader();
+  first.assign([{}]);
+  first.offer([0, 1, 2, 3]);
+  first.taken[1]?.settle();
+  first.taken[3]?.settle();
+  await first.clock.advance(100);
+  const commit = first.commits.at(-1)?.[0];
+  t.equal(commit?.offset, 0);
+  t.same(decodeSettled(0, commit?.metadata ?? ''), { unsettled: [0, 2], next: 4 });
+  const second = await startReader();
+  second.assign([{ metadata: commit?.metadata ?? '' }]);
+  second.offer(range(0, 6));
+  t.same(second.offsets(), [0, 2, 4, 5]);
+});
+
+t.test('a full window holds the partition and lets it go when half is free', async (t) => {
+  const { assign, offer, taken, paused, offsets, reader } = await startReader({ recordsMax: 10, bytesMax: 10_000_000 });
+  assign([{}]);
+  t.equal(offer(range(0, 25)), 10);
+  t.ok(reader.isFull);
+  t.same([...paused], ['events/0']);
+  for (const one of taken.slice(0, 4)) one.settle();
+  t.same([...paused], ['events/0']);
+  taken[4]?.settle();
+  t.same([...paused], []);
+  t.equal(offer(range(10, 25)), 5);
+  t.same(offsets(), range(0, 15));
+});
+
+t.test('the window counts bytes, and one record is let in whatever its size', async (t) => {
+  const { assign, offer, taken } = await startReader({ recordsMax: 1_000, bytesMax: 100 });
+  assign([{}]);
+  t.equal(offer([0, 1]), 1);
+  taken[0]?.settle();
+  t.equal(offer([1]), 1);
+});
+
+t.test('one partition may be bounded below the window', async (t) => {
+  const { assign, offer, paused, taken } = await startReader({ ...roomy, partitionRecordsMax: 4 });
+  assign([{}, { partition: 1 }]);
+  t.equal(offer(range(0, 10), 0), 4);
+  t.equal(offer(range(0, 3), 1), 3);
+  t.same([...paused], ['events/0']);
+  taken[0]?.settle();
+  taken[1]?.settle();
+  t.same([...paused], []);
+});
+
+t.test('an answer that comes after a revocation is not committed by the former owner', async (t) => {
+  const { assign, offer, taken, commits, clock, reader } = await startReader();
+  assign([{}, { partition: 1 }]);
+  offer([0], 0);
+  offer([0], 1);
+  assign([{ partition: 1 }], 2);
+  commits.length = 0;
+  for (const one of taken) one.settle();
+  await clock.advance(100);
+  t.same(commits, [[{ topic: 'events', partition: 1, offset: 1, metadata: '' }]]);
+  t.equal(reader.unsettled, 0, 'its place in the window is free again');
+});
+
+t.test('what is kept over a rebalance is not handed out again, and is committed again', async (t) => {
+  const { assign, offer, taken, commits, clock, offsets } = await startReader();
+  assign([{}]);
+  offer([0, 1, 2]);
+  taken[0]?.settle();
+  await clock.advance(100);
+  commits.length = 0;
+  assign([{ offset: 1 }], 2);
+  t.equal(offer([1, 2, 3]), 3);
+  t.same(offsets(), [0, 1, 2, 3]);
+  await clock.advance(100);
+  t.match(commits, [[{ partition: 0, offset: 1 }]], 'a late commit of an earlier owner is overwritten');
+});
+
+t.test('a commit that fails is repeated', async (t) => {
+  const { assign, offer, taken, commits, clock, refuseCommits } = await startReader();
+  assign([{}]);
+  await clock.advance(100);
+  offer([0]);
+  for (const error of [new Error('no coordinator'), new StaleEpochError(1, 2)]) {
+    commits.length = 0;
+    refuseCommits(error);
+    taken[0]?.settle();
+    await clock.advance(100);
+    t.same(commits, []);
+    refuseCommits(undefined);
+    await clock.advance(100);
+    t.match(commits, [[{ offset: 1 }]], error.message);
+    assign([{ offset: 1 }], 2);
+  }
+});
+
+t.test('gaps of the log move the position', async (t) => {
+  const { assign, offer, taken, commits, clock } = await startReader();
+  assign([{}]);
+  offer([0, 7], 0, 20);
+  taken[0]?.settle();
+  taken[1]?.settle();
+  await clock.advance(100);
+  t.match(commits.at(-1), [{ offset: 20 }]);
+});
+
+t.test('closing waits for what is in flight, commits it, and takes nothing more', async (t) => {
+  const { assign, offer, taken, commits, reader, paused } = await startReader();
+  assign([{}]);
+  offer([0, 1]);
+  let closed = false;
+  const closing = reader.close(new AbortController().signal).then(() => {
+    closed = true;
+  });
+  t.equal(offer([2]), 0);
+  t.same([...paused], ['events/0']);
+  taken[0]?.settle();
+  t.notOk(closed);
+  taken[1]?.drop();
+  await closing;
+  t.match(commits.at(-1), [{ offset: 1 }], 'what was dropped is not settled');
+});
+
+t.test('closing does not wait for ever', async (t) => {
+  const { assign, offer, reader, commits, taken } = await startReader();
+  assign([{}]);
+  offer([0, 1]);
+  taken[0]?.settle();
+  const late = new AbortController();
+  const closing = reader.close(late.signal);
+  late.abort();
+  await closing;
+  t.match(commits.at(-1), [{ offset: 1 }]);
+});
+
+t.test('a change of topics disturbs nothing that is in flight', async (t) => {
+  const { assign, offer, taken, reader, offsets, consumers, commits, clock } = await startReader();
+  assign([{}]);
+  offer([0, 1]);
+  await reader.changeTopics(['events', 'more']);
+  t.equal(consumers(), 2);
+  assign([{}, { topic: 'more' }]);
+  t.equal(offer([0, 1, 2]), 3);
+  t.same(offsets(), [0, 1, 2]);
+  for (const one of taken) one.settle();
+  await clock.advance(100);
+  t.match(commits.at(-1)?.[0], { topic: 'events', offset: 3 });
+});
