@@ -163,7 +163,7 @@ export interface ConsumerHandler {
 export interface Assignment extends TopicPartition {
   /** The committed offset, or where the partition starts; always within the log. */
   readonly offset: number;
-  /** The metadata of that commit, '' for none. */
+  /** The metadata of that commit; '' for none, and where the position had to be moved into the log. */
   readonly metadata: string;
   /** The end of the partition when it was assigned. */
   readonly end: number;
