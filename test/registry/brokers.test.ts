@@ -1,0 +1,279 @@
+import t from 'tap';
+import { ApplyRefusedError } from '../../broker/trigger/registry-plan.ts';
+import { testEvent as event } from '../support/events.ts';
+import { applyTexts, brokerText, openLog, startBrokers, summary, topicSettings, triggerText } from './setup.ts';
+
+t.test('default/default is there from the start, with its topics', async (t) => {
+  const log = await openLog(t);
+  const brokers = await startBrokers(t, log);
+  t.strictSame(
+    brokers.list().map(({ name }) => name),
+    [{ namespace: 'default', name: 'default' }],
+  );
+  t.equal(brokers.get('default', 'default')?.topics().events, 'posthorn.default.default');
+  t.equal(brokers.get('default', 'default')?.isFresh(), true);
+  t.strictSame(await log.listTopics('posthorn'), [
+    'posthorn.default.default',
+    'posthorn.default.default._dead-letter',
+    'posthorn.default.default._triggers',
+  ]);
+  const events = await log.describeTopic('posthorn.default.default');
+  const deadLetters = await log.describeTopic('posthorn.default.default._dead-letter');
+  t.match(events, { partitions: 2, retentionMs: topicSettings.eventsRetentionMs });
+  t.ok(events.maxMessageBytes > topicSettings.eventMaxBytes);
+  t.equal(deadLetters.maxMessageBytes, events.maxMessageBytes + 65_536);
+});
+
+t.test('what is applied holds when apply returns, and is there again after a restart', async (t) => {
+  const log = await openLog(t);
+  const first = await startBrokers(t, log);
+  let changes = 0;
+  first.get('default', 'default')?.onChange(() => changes++);
+  const done = await applyTexts(first, [triggerText('orders', { type: 'order.created' }), triggerText('all')]);
+  t.strictSame(summary(done), ['Trigger default/orders created', 'Trigger default/all created']);
+  t.equal(changes, 1, 'one call for both');
+  const before = first.get('default', 'default')?.snapshot();
+  t.equal(before?.triggers.size, 2);
+  t.equal(before?.index.match(event({ type: 'order.created' })).length, 2);
+  t.equal(before?.index.match(event({ type: 'order.paid' })).length, 1);
+  t.match(await log.describeTopic('posthorn.default.default._retry.orders'), { partitions: 1, retentionMs: null });
+  await first.close();
+
+  const after = (await startBrokers(t, log)).get('default', 'default')?.snapshot();
+  t.strictSame([...(after?.triggers.values() ?? [])], [...(before?.triggers.values() ?? [])]);
+});
+
+t.test('applying the same again changes nothing, applying other content makes a revision', async (t) => {
+  const log = await openLog(t);
+  const brokers = await startBrokers(t, log);
+  await applyTexts(brokers, [triggerText('a')]);
+  const first = brokers.get('default', 'default')?.snapshot();
+  const [uid = ''] = first?.triggers.keys() ?? [];
+  t.strictSame(summary(await applyTexts(brokers, [triggerText('a')])), ['Trigger default/a unchanged']);
+  t.equal(brokers.get('default', 'default')?.snapshot(), first);
+
+  const changed = await applyTexts(brokers, [triggerText('a', { uri: 'http://new.example/' })]);
+  t.strictSame(summary(changed), ['Trigger default/a configured']);
+  const second = brokers.get('default', 'default')?.snapshot();
+  t.match(second?.triggers.get(uid), { generation: 2, subscriberUri: 'http://new.example/' });
+  t.equal(first?.triggers.get(uid)?.generation, 1, 'the earlier snapshot stays as it was');
+  const [range] = await log.ranges('posthorn.default.default._triggers');
+  t.equal(range?.end, 2);
+});
+
+t.test('with one bad document nothing at all is applied', async (t) => {
+  const brokers = await startBrokers(t, await openLog(t));
+  const error = await refusal(applyTexts(brokers, [triggerText('good'), triggerText('lost', { broker: 'nowhere' })]));
+  t.match(error.problems, [
+    {
+      file: '2.yaml',
+      line: 4,
+      field: 'spec.broker',
+      message: /no broker default\/nowhere; make it by applying a Broker/,
+    },
+  ]);
+  t.equal(brokers.get('default', 'default')?.snapshot().triggers.size, 0);
+});
+
+t.test('a trigger twice in one apply is refused', async (t) => {
+  const brokers = await startBrokers(t, await openLog(t));
+  const error = await refusal(applyTexts(brokers, [triggerText('a'), triggerText('a', { uri: 'http://b.example/' })]));
+  t.match(error.problems, [{ file: '2.yaml', message: /also in 1\.yaml:4/ }]);
+});
+
+t.test('a Broker is made before the triggers of the same apply, whatever their order', async (t) => {
+  const log = await openLog(t);
+  const brokers = await startBrokers(t, log);
+  let added = 0;
+  brokers.onChange(() => added++);
+  await applyTexts(brokers, [triggerText('a', { broker: 'shop' }), brokerText('shop')]);
+  t.equal(added, 1);
+  const shop = brokers.get('default', 'shop');
+  t.equal(shop?.snapshot().broker?.name, 'shop');
+  t.strictSame(
+    [...(shop?.snapshot().triggers.values() ?? [])].map(({ name }) => name),
+    ['a'],
+  );
+  t.strictSame(await log.listTopics('posthorn.default.shop'), [
+    'posthorn.default.shop',
+    'posthorn.default.shop._dead-letter',
+    'posthorn.default.shop._retry.a',
+    'posthorn.default.shop._triggers',
+  ]);
+
+  const again = await startBrokers(t, log);
+  t.strictSame(
+    again.list().map(({ name }) => name.name),
+    ['default', 'shop'],
+    'found by its registry',
+  );
+});
+
+t.test('a registry topic of another prefix is not taken for a broker', async (t) => {
+  const log = await openLog(t);
+  const spec = { partitions: 1, retentionMs: null, maxMessageBytes: 1_000_000 };
+  for (const topic of [
+    'posthorn.a.b.c._triggers',
+    'posthorn.a._triggers',
+    'posthorn.a.b._triggers.x',
+    'posthornx.a.b._triggers',
+  ]) {
+    await log.ensureTopic(topic, spec);
+  }
+  const brokers = await startBrokers(t, log);
+  t.equal(brokers.list().length, 1);
+});
+
+t.test('a broker whose Broker manifest is not written yet is not served', async (t) => {
+  const log = await openLog(t);
+  await log.ensureTopic('posthorn.default.half._triggers', {
+    partitions: 1,
+    retentionMs: null,
+    maxMessageBytes: 99_999,
+  });
+  const brokers = await startBrokers(t, log);
+  t.equal(brokers.get('default', 'half'), undefined);
+  await applyTexts(brokers, [brokerText('half'), triggerText('a', { broker: 'half' })]);
+  t.equal(brokers.get('default', 'half')?.snapshot().triggers.size, 1);
+});
+
+t.test('an external topic must exist, is not made, and stays', async (t) => {
+  const log = await openLog(t);
+  const brokers = await startBrokers(t, log);
+  const external = (topic: string) =>
+    brokerText('pages', { annotations: `kafka.eventing.knative.dev/external.topic: ${topic}` });
+  const missing = await refusal(applyTexts(brokers, [external('eqiad.page_change')]));
+  t.match(missing.problems, [{ field: /external\.topic/, message: /no topic eqiad\.page_change; make it first/ }]);
+  t.equal(brokers.get('default', 'pages'), undefined);
+
+  const spec = { partitions: 3, retentionMs: null, maxMessageBytes: 500_000 };
+  await log.ensureTopic('eqiad.page_change', spec);
+  await log.ensureTopic('codfw.page_change', spec);
+  await applyTexts(brokers, [external('eqiad.page_change'), triggerText('a', { broker: 'pages' })]);
+  t.equal(brokers.get('default', 'pages')?.topics().events, 'eqiad.page_change');
+  t.notOk((await log.listTopics('posthorn.default.pages')).includes('posthorn.default.pages'));
+  const retries = await log.describeTopic('posthorn.default.pages._retry.a');
+  t.equal(retries.maxMessageBytes, 500_000 + 65_536, 'whatever the external topic holds fits the retry topic');
+
+  const other = await refusal(applyTexts(brokers, [external('codfw.page_change')]));
+  t.match(other.problems, [{ message: /fixed once set, and broker default\/pages has eqiad\.page_change/ }]);
+  const none = await refusal(applyTexts(brokers, [brokerText('pages')]));
+  t.match(none.problems, [{ message: /fixed once set/ }]);
+});
+
+t.test('default/default takes an external topic only while its own was never used', async (t) => {
+  const log = await openLog(t);
+  await log.ensureTopic('outside', { partitions: 1, retentionMs: null, maxMessageBytes: 99_999 });
+  const text = brokerText('default', { annotations: 'kafka.eventing.knative.dev/external.topic: outside' });
+  const brokers = await startBrokers(t, log);
+  await log.append('posthorn.default.default', 0, [{ key: null, value: null, headers: {} }]);
+  const error = await refusal(applyTexts(brokers, [text]));
+  t.match(error.problems, [{ message: /already uses its own topic posthorn\.default\.default/ }]);
+
+  const elsewhere = await startBrokers(t, log, { prefix: 'eqiad.posthorn' });
+  await applyTexts(elsewhere, [text]);
+  t.equal(elsewhere.get('default', 'default')?.topics().events, 'outside');
+});
+
+t.test('an owner changes and deletes only what it applied', async (t) => {
+  const brokers = await startBrokers(t, await openLog(t));
+  await applyTexts(brokers, [triggerText('a'), triggerText('b')], { owner: 'first' });
+  const changed = applyTexts(brokers, [triggerText('a', { uri: 'http://x.example/' })], { owner: 'second' });
+  t.match((await refusal(changed)).problems, [{ message: /trigger default\/a belongs to the owner first/ }]);
+  await t.rejects(brokers.deleteTrigger({ namespace: 'default', name: 'a', owner: 'second' }), {
+    code: 'OWNED_BY_ANOTHER',
+    message: /belongs to the owner first.*--owner first/,
+  });
+  const pruned = await applyTexts(brokers, [triggerText('c')], { owner: 'second', prune: true });
+  t.strictSame(summary(pruned), ['Trigger default/c created']);
+  t.equal(brokers.get('default', 'default')?.snapshot().triggers.size, 3);
+});
+
+t.test("prune deletes the owner's triggers that are not among the documents, in every namespace", async (t) => {
+  const brokers = await startBrokers(t, await openLog(t));
+  const shop = `${brokerText('default')}`.replace('name: default', 'name: default\n  namespace: shop');
+  const texts = [triggerText('keep'), triggerText('go'), shop, triggerText('go', { namespace: 'shop' })];
+  await applyTexts(brokers, texts, { owner: 'dir' });
+  const changes = await applyTexts(brokers, [triggerText('keep')], { owner: 'dir', prune: true });
+  t.strictSame(summary(changes), [
+    'Trigger default/keep unchanged',
+    'Trigger default/go deleted',
+    'Trigger shop/go deleted',
+  ]);
+  t.equal(brokers.get('shop', 'default')?.snapshot().triggers.size, 0);
+});
+
+t.test('prune with no trigger at all is refused unless it is asked for', async (t) => {
+  const brokers = await startBrokers(t, await openLog(t));
+  await applyTexts(brokers, [triggerText('a')]);
+  await t.rejects(applyTexts(brokers, [], { prune: true }), { code: 'PRUNE_EMPTY' });
+  await t.rejects(applyTexts(brokers, [brokerText('shop')], { prune: true }), { code: 'PRUNE_EMPTY' });
+  t.equal(brokers.get('default', 'default')?.snapshot().triggers.size, 1);
+  const changes = await applyTexts(brokers, [], { prune: true, allowEmpty: true });
+  t.strictSame(summary(changes), ['Trigger default/a deleted']);
+});
+
+t.test('a dry run says what would change and changes nothing', async (t) => {
+  const log = await openLog(t);
+  const brokers = await startBrokers(t, log);
+  await applyTexts(brokers, [triggerText('old')]);
+  const before = await log.listTopics('');
+  const texts = [triggerText('new', { broker: 'shop' }), brokerText('shop')];
+  const changes = await applyTexts(brokers, texts, { dryRun: true, prune: true });
+  t.strictSame(summary(changes), [
+    'Broker default/shop created',
+    'Trigger default/new created',
+    'Trigger default/old deleted',
+  ]);
+  t.strictSame(await log.listTopics(''), before);
+  t.equal(brokers.get('default', 'default')?.snapshot().triggers.size, 1);
+  await brokers.deleteTrigger({ namespace: 'default', name: 'old', owner: 'apply', dryRun: true });
+  t.equal(brokers.get('default', 'default')?.snapshot().triggers.size, 1);
+});
+
+t.test('a trigger that is deleted and made again has another uid; the old backlog can be discarded', async (t) => {
+  const brokers = await startBrokers(t, await openLog(t));
+  const snapshot = () => brokers.get('default', 'default')?.snapshot();
+  await applyTexts(brokers, [triggerText('a')]);
+  const [before] = snapshot()?.triggers.keys() ?? [];
+  const request = { namespace: 'default', name: 'a', owner: 'apply', discardBacklog: true };
+  t.match(await brokers.deleteTrigger(request), { kind: 'Trigger', name: 'a', action: 'deleted' });
+  t.strictSame([...(snapshot()?.discarded ?? [])], [before]);
+  await applyTexts(brokers, [triggerText('a')]);
+  const [after] = snapshot()?.triggers.keys() ?? [];
+  t.not(after, before);
+  await t.rejects(brokers.deleteTrigger({ ...request, name: 'b' }), { code: 'TRIGGER_UNKNOWN' });
+});
+
+t.test('a trigger does not move to another broker', async (t) => {
+  const brokers = await startBrokers(t, await openLog(t));
+  await applyTexts(brokers, [brokerText('shop'), triggerText('a')]);
+  const error = await refusal(applyTexts(brokers, [triggerText('a', { broker: 'shop' })]));
+  t.match(error.problems, [{ field: 'spec.broker', message: /is one of default; delete it first/ }]);
+});
+
+t.test('2,000 triggers in one apply', async (t) => {
+  const brokers = await startBrokers(t, await openLog(t));
+  const texts = Array.from({ length: 2_000 }, (_, i) => triggerText(`t${i}`, { type: `type.${i}` }));
+  await applyTexts(brokers, texts);
+  const index = brokers.get('default', 'default')?.snapshot().index;
+  t.strictSame(
+    index?.match(event({ type: 'type.1234' })).map(({ name }) => name),
+    ['t1234'],
+  );
+});
+
+t.test('after close an apply is refused', async (t) => {
+  const brokers = await startBrokers(t, await openLog(t));
+  await brokers.close();
+  await t.rejects(applyTexts(brokers, [triggerText('a')]), { code: 'LOG_UNAVAILABLE' });
+});
+
+async function refusal(applying: Promise<unknown>): Promise<ApplyRefusedError> {
+  const error = await applying.then(
+    () => undefined,
+    (reason: unknown) => reason,
+  );
+  if (error instanceof ApplyRefusedError) return error;
+  throw error ?? new Error('nothing was refused');
+}
