@@ -84,7 +84,7 @@ function isService(ref: Field): boolean {
       .error(
         isSlip
           ? `must be Service, found ${describe(kind)}`
-          : `the address of a ${kind} can't be looked up here; give it as uri, or refer to a Service`,
+          : `the address of kind ${kind} can't be looked up here; give it as uri, or refer to a Service`,
       );
     return false;
   }

@@ -29,7 +29,7 @@ export interface Finding {
 }
 
 /** What YAML 1.1, and so Kubernetes, takes for a boolean where YAML 1.2 sees a string. */
-const yaml11Boolean = /^(?:y|yes|n|no|on|off)$/i;
+const yaml11Boolean = /^(?:[yY]|yes|Yes|YES|[nN]|no|No|NO|on|On|ON|off|Off|OFF)$/;
 
 /**
  * A field of a manifest, there or not, of whatever type. Its readers return the value where it is of the right type;

@@ -59,7 +59,8 @@ function readFilter(filter: Field, nesting: number): Filter | undefined {
 
 function readDialect(field: Field, dialect: 'exact' | 'prefix' | 'suffix'): Filter | undefined {
   const entries = field.entries();
-  if (entries?.length === 0) return field.error('must name at least one attribute, like type: com.example.created');
+  if (entries === undefined) return undefined;
+  if (entries.length === 0) return field.error('must name at least one attribute, like type: com.example.created');
   return { dialect, attributes: readAttributes(field, false) };
 }
 
