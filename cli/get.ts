@@ -114,7 +114,7 @@ const ageColumn: Column = {
 
 const triggerColumns: readonly Column[] = [
   nameColumn,
-  { title: 'BROKER', of: ({ spec }) => String((spec as { broker?: unknown } | undefined)?.broker ?? '') },
+  { title: 'BROKER', of: ({ status }) => String(status.broker ?? '') },
   { title: 'SUBSCRIBER', of: ({ status }) => String(status.subscriberUri ?? '') },
   ownerColumn,
   ageColumn,

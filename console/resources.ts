@@ -28,6 +28,7 @@ export function triggerResource(broker: BrokerName, stored: StoredTrigger): Reso
     ...manifest,
     metadata: metadataOf(broker.namespace, stored, manifest),
     status: {
+      broker: broker.name,
       owner: stored.owner,
       appliedAt: new Date(stored.appliedAtMs).toISOString(),
       // The last one that could be read is the one in force.
