@@ -2,17 +2,20 @@ import { distance } from 'fastest-levenshtein';
 
 /**
  * The candidate that was most likely meant, or undefined where none is near: at most a third of the letters may
- * differ (two in short names), and a difference in case alone is near whatever the length. Ties go to the first.
+ * differ (two in short names), and a difference in case alone is near whatever the length. Of names equally near the
+ * one closest in length is taken, then the first.
  */
 export function nearest(name: string, candidates: readonly string[]): string | undefined {
   const wanted = name.toLowerCase();
   let best: string | undefined;
-  let bestDistance = Number.POSITIVE_INFINITY;
+  let bestScore = Number.POSITIVE_INFINITY;
   for (const candidate of candidates) {
     const edits = distance(wanted, candidate.toLowerCase());
-    if (edits < bestDistance && edits <= editsMax(wanted, candidate)) {
+    // Below 1 as long as names have less than a thousand letters, so that it only breaks ties.
+    const score = edits + Math.abs(wanted.length - candidate.length) / 1_000;
+    if (score < bestScore && edits <= editsMax(wanted, candidate)) {
       best = candidate;
-      bestDistance = edits;
+      bestScore = score;
     }
   }
   return best;

@@ -29,6 +29,7 @@ function readUri(uri: Field): string | undefined {
   const text = uri.text();
   if (text === undefined) return undefined;
   const right = 'must be an absolute http or https URL';
+  if (!isCallable(uri, text)) return undefined;
   if (!/^https?:\/\/[^/?#\\]/i.test(text)) {
     const fixed = `http://${text}`;
     const hint = /^[\w.-]+(?::\d+)?(?:\/|$)/.test(text) && URL.canParse(fixed) ? `; write ${fixed}` : '';
@@ -40,13 +41,17 @@ function readUri(uri: Field): string | undefined {
   return url.href;
 }
 
-/** The URL, where it is one and has nothing that gets lost when it is called. */
+/** Whether the text has nothing that gets lost or misread when it is called as a URL. */
+function isCallable(uri: Field, text: string): boolean {
+  if (text.length > uriCharsMax) uri.error(`has ${text.length} characters, at most ${uriCharsMax} are taken`);
+  else if (/[\s\p{Cc}]/u.test(text)) uri.error(`must have no spaces or control characters, found ${describe(text)}`);
+  else if (text.includes('#')) uri.error(`must have no fragment (#…), found ${describe(text)}`);
+  else return true;
+  return false;
+}
+
 function parseUrl(uri: Field, text: string, base?: string): URL | undefined {
-  if (text.length > uriCharsMax) return uri.error(`has ${text.length} characters, at most ${uriCharsMax} are taken`);
-  if (/[\s\p{Cc}]/u.test(text)) return uri.error(`must have no spaces or control characters, found ${describe(text)}`);
-  if (text.includes('#')) return uri.error(`must have no fragment (#…), found ${describe(text)}`);
-  const url = URL.parse(text, base);
-  return url ?? uri.error(`is not a URL that can be called: ${describe(text)}`);
+  return URL.parse(text, base) ?? uri.error(`is not a URL that can be called: ${describe(text)}`);
 }
 
 function readRef(ref: Field, uri: Field, namespace: string): string | undefined {
@@ -62,6 +67,7 @@ function readRef(ref: Field, uri: Field, namespace: string): string | undefined 
   const base = `http://${name}.${within}.svc.cluster.local/`;
   const path = uri.text();
   if (path === undefined) return base;
+  if (!isCallable(uri, path)) return undefined;
   if (/^[a-z][a-z\d+.-]*:|^[/\\]{2}/i.test(path)) {
     return uri.error(`must be a path (relative) where ref is given, found ${describe(path)}; leave out one of the two`);
   }
@@ -84,7 +90,7 @@ function isService(ref: Field): boolean {
       .error(
         isSlip
           ? `must be Service, found ${describe(kind)}`
-          : `the address of kind ${kind} can't be looked up here; give it as uri, or refer to a Service`,
+          : `the address of a ${describe(kind)} can't be looked up here; give it as uri, or refer to a Service`,
       );
     return false;
   }

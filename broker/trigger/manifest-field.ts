@@ -64,6 +64,11 @@ export class Field {
     return new Field(value, [...this.path, name], this.#report);
   }
 
+  /** This field, or where it is absent the same with that value. */
+  orElse(value: unknown): Field {
+    return this.present ? this : new Field(value, this.path, this.#report);
+  }
+
   /** The fields of an object, by the names that it has. Undefined where it is none. */
   entries(): [string, Field][] | undefined {
     if (!this.present) return undefined;

@@ -44,7 +44,7 @@ export function readTrigger(root: Field, { namespace: fallback, prefix }: Surrou
   const metadata = root.field('metadata');
   checkMetadata(metadata);
   const name = readDnsSubdomain(metadata.field('name')) ?? '';
-  const namespace = readDnsLabel(metadata.field('namespace')) ?? fallback;
+  const namespace = readDnsLabel(metadata.field('namespace').orElse(fallback)) ?? fallback;
   const { maxInFlight } = readTriggerAnnotations(metadata.field('annotations'));
 
   const spec = root.field('spec');
@@ -72,7 +72,7 @@ export function readBroker(root: Field, { namespace: fallback, prefix }: Surroun
   const metadata = root.field('metadata');
   checkMetadata(metadata);
   const name = readDnsLabel(metadata.field('name')) ?? '';
-  const namespace = readDnsLabel(metadata.field('namespace')) ?? fallback;
+  const namespace = readDnsLabel(metadata.field('namespace').orElse(fallback)) ?? fallback;
   const problem = prefix === null ? null : topicNameProblem(prefix, namespace, name, null);
   if (problem !== null) metadata.field('name').error(problem);
 

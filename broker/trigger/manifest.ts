@@ -154,7 +154,7 @@ function readKind(root: Field): 'Trigger' | 'Broker' | undefined {
     const found = version.present ? `, found ${describe(version.value)}` : '';
     return version.error(`${version.present ? '' : 'missing; '}must be ${apiVersion} for a ${known}${found}`);
   }
-  const name = typeof kind.value === 'string' ? kind.value : describe(kind.value);
+  const name = typeof kind.value === 'string' && /^\w+$/.test(kind.value) ? kind.value : describe(kind.value);
   const guess = didYouMean(name, kinds);
   if (version.value === apiVersion && guess !== '')
     return kind.error(`must be Trigger or Broker, found ${name}${guess}`);

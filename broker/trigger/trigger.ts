@@ -44,7 +44,7 @@ export type Filter =
   | { readonly dialect: 'exact'; readonly attributes: AttributeValues }
   | { readonly dialect: 'prefix'; readonly attributes: AttributeValues }
   | { readonly dialect: 'suffix'; readonly attributes: AttributeValues }
-  /** Like exact, but `""` asks only that the attribute be present. */
+  /** Like exact, but `""` asks only that the attribute be present, and not empty. */
   | { readonly dialect: 'attributes'; readonly attributes: AttributeValues }
   | { readonly dialect: 'all'; readonly filters: readonly Filter[] }
   | { readonly dialect: 'any'; readonly filters: readonly Filter[] }

@@ -363,7 +363,7 @@ const subscribers: readonly Case[] = [
       '  subscriber: { ref: { kind: InMemoryChannel, name: x, apiVersion: messaging.knative.dev/v1 } }',
     ),
     said: [
-      "5:30 error spec.subscriber.ref.kind: the address of kind InMemoryChannel can't be looked up here; give it as uri, or refer to a Service",
+      '5:30 error spec.subscriber.ref.kind: the address of a "InMemoryChannel" can\'t be looked up here; give it as uri, or refer to a Service',
     ],
   },
   {
@@ -596,6 +596,16 @@ t.test('all problems of all documents are given, in the order of the file', asyn
     '6:3 error spec.brok: unknown field; did you mean broker?',
     '13:5 error metadata.annotations["posthorn.dev/x"]: unknown annotation; known here: posthorn.dev/initial-offset',
   ]);
+});
+
+t.test('the namespace for manifests that name none is checked where it is used', async (t) => {
+  t.strictSame(saidOf(triggerWith(subscriber), { namespace: 'My_Shop' }), [
+    '3:1 error metadata.namespace: must be at most 63 lower-case letters, digits and -, with a letter or digit at both ends, found "My_Shop"',
+  ]);
+  t.strictSame(
+    saidOf(triggerWith(subscriber).replace('orders', 'orders, namespace: shop'), { namespace: 'My_Shop' }),
+    [],
+  );
 });
 
 t.test('the length of names is checked for the prefix that topics have', async (t) => {
