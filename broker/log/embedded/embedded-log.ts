@@ -85,6 +85,7 @@ class EmbeddedLog implements Log {
   }
 
   async ensureTopic(name: string, spec: TopicSpec): Promise<'created' | 'existed'> {
+    this.#checkOpen();
     for (let change = this.#changing.get(name); change; change = this.#changing.get(name)) await change;
     if (this.#topics.find(name)) return 'existed';
     await this.#change(name, async () => {
@@ -107,6 +108,7 @@ class EmbeddedLog implements Log {
   }
 
   async deleteTopic(name: string): Promise<void> {
+    this.#checkOpen();
     for (let change = this.#changing.get(name); change; change = this.#changing.get(name)) await change;
     const topic = this.#topics.find(name);
     if (topic === undefined) return;
@@ -163,10 +165,8 @@ class EmbeddedLog implements Log {
   }
 
   async consume({ group: name, topics, startAt, handler }: ConsumeOptions): Promise<LogConsumer> {
-    for (const topic of topics) {
-      const partitions = this.#topics.get(topic).partitions.map((one) => one.id);
-      await this.#client.call('begin', { group: name, partitions, startAt });
-    }
+    const starts = topics.map((topic) => this.#topics.get(topic).partitions.map((one) => one.id));
+    await Promise.all(starts.map((partitions) => this.#client.call('begin', { group: name, partitions, startAt })));
     this.#checkOpen();
     const group = this.#group(name);
     const consumer = new EmbeddedConsumer({

@@ -184,16 +184,18 @@ export class Storage {
     const held = this.#partitions.get(partition);
     const retentionMs = held && this.#statements.retentionOf.get(held.topic)?.retention_ms;
     const expiredMs = nowMs === null || typeof retentionMs !== 'number' ? -Infinity : nowMs - retentionMs;
-    let found: Stale | null = null;
+    let end: number | null = null;
+    let more = false;
     let [bytes, batches] = [0, 0];
     for (const row of this.#statements.oldestBatches.iterate(partition)) {
-      const end = Number(row.base_offset) + Number(row.count);
-      if (held && end > held.start && Number(row.timestamp_ms) >= expiredMs) return found;
+      const batchEnd = Number(row.base_offset) + Number(row.count);
+      if (held && batchEnd > held.start && Number(row.timestamp_ms) >= expiredMs) break;
+      end = batchEnd;
       bytes += Number(row.bytes);
-      found = { partition, end, more: true };
-      if (++batches === sweptBatchesMax || bytes >= sweptBytesMax) return found;
+      more = ++batches === sweptBatchesMax || bytes >= sweptBytesMax;
+      if (more) break;
     }
-    return found ? { ...found, more: false } : null;
+    return end === null ? null : { partition, end, more };
   }
 
   /** Deletes what `stale` found. Returns where the partition starts now if that moved it. */

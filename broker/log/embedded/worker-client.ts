@@ -64,7 +64,7 @@ export class WorkerClient {
     worker.on('error', (error) => this.#fail(messageOf(error), error));
     this.#exited = new Promise((resolve) => {
       worker.on('exit', (code) => {
-        if (!this.#closing) this.#fail(`its thread ended with ${code}`);
+        if (!this.#closing || this.#waiting.size > 0) this.#fail(`its thread ended with ${code}`);
         resolve();
       });
     });

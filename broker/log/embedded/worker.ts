@@ -110,8 +110,7 @@ class LogWorker {
       answers: this.#admits(bytes) ? this.#transact(writes) : this.#transactWithoutAppends(writes),
     });
     this.#writtenBytes += bytes;
-    const closing = writes.find(({ request }) => request.kind === 'close');
-    if (closing) this.#close(closing.request.id);
+    if (writes.some(({ request }) => request.kind === 'close')) this.#close();
   }
 
   #transact(writes: readonly Write[]): Answer[] {
@@ -238,13 +237,12 @@ class LogWorker {
     }
   }
 
-  #close(id: number): void {
+  #close(): void {
     this.#closed = true;
     this.#checkpoint();
     // While the lock is still held: the next holder writes its own.
     forgetHolder(this.#directory);
     this.#storage.close();
-    this.#post({ kind: 'answers', answers: [{ id, value: null }] });
     this.#port.close();
   }
 }

@@ -1,0 +1,18 @@
+import { onePartition, openLog } from './open.ts';
+
+const [, , directory = ''] = process.argv;
+const log = await openLog(directory);
+process.stdout.write('open\n');
+await log.ensureTopic('numbers', onePartition);
+const [range] = await log.ranges('numbers');
+let next = range?.end ?? 0;
+
+async function append(): Promise<never> {
+  for (;;) {
+    const number = next++;
+    await log.append('numbers', 0, [{ key: null, value: Buffer.from(String(number)), headers: {} }]);
+    process.stdout.write(`${number}\n`);
+  }
+}
+
+await Promise.all(Array.from({ length: 20 }, append));
