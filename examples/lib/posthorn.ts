@@ -8,6 +8,9 @@ const bin = path.resolve(import.meta.dirname, '../../bin/posthorn.js');
 
 const readyTimeoutMs = 60_000;
 
+/** Less than `Processes` waits before it kills. */
+const shutdownTimeout = '10s';
+
 export interface PosthornSettings {
   readonly port: number;
   readonly adminPort: number;
@@ -28,12 +31,12 @@ export function posthornProcess(
   show: (line: string) => void,
 ): Omit<ProcessSpec, 'onEnd'> {
   const ports = ['--port', String(port), '--admin-port', String(adminPort)];
-  const folders = ['--triggers', triggers, '--data', data];
+  const rest = ['--triggers', triggers, '--data', data, '--shutdown-timeout', shutdownTimeout];
   // The flags say all; a POSTHORN_KAFKA meant for something else must not come in.
   const env = Object.entries(process.env).filter(([name]) => !name.startsWith('POSTHORN_'));
   return {
     command: process.execPath,
-    args: [bin, 'serve', '--log', 'embedded', ...ports, ...folders],
+    args: [bin, 'serve', '--log', 'embedded', ...ports, ...rest],
     env: Object.fromEntries(env),
     stopSignal: 'SIGTERM',
     onLine(line) {

@@ -48,6 +48,7 @@ const ended = Symbol('ended');
 function listenForEnd(processes: Processes, end: AbortController): () => void {
   const onSignal = (): void => {
     if (end.signal.aborted) process.exit(130);
+    console.log('\nStopping.');
     end.abort(ended);
   };
   const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
@@ -91,12 +92,14 @@ async function play(example: Example, options: Options, processes: Processes, en
   await waitUntilReady(at.admin, signal);
 
   const { events, ratePerSecond } = options;
+  screen.resetCounts();
   console.log(`Posthorn takes events at ${at.ingress}\nSending ${events} events, ${ratePerSecond} a second.\n`);
   const drafts = repeated(example).take(events);
   const onRefused = (reason: string): void => screen.print('posthorn', `refused ${reason}`);
   const { accepted, refused } = await sendEvents(at.ingress, drafts, ratePerSecond, signal, onRefused);
   await delay(settleMs, undefined, { signal });
-  const printed = services.map(({ service }) => `${service.label} ${screen.count(service.label)}`);
+  const handlers = services.filter(({ service, present }) => present && service.trigger !== undefined);
+  const printed = handlers.map(({ service }) => `${service.label} ${screen.count(service.label)}`);
   console.log(`\n${accepted} events accepted, ${refused} refused. Lines printed: ${printed.join(', ')}.\n`);
   console.log(`${example.next(at)}\n\nPress Ctrl-C to end.`);
   await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));

@@ -19,6 +19,11 @@ export class Screen {
     console.log(`${styleText(colour, writer.padEnd(this.#width))}  ${line}`);
   }
 
+  /** Lines are counted from here on: what a service says as it starts is no event. */
+  resetCounts(): void {
+    this.#counts.clear();
+  }
+
   /** Lines of this writer so far. */
   count(writer: string): number {
     return this.#counts.get(writer) ?? 0;

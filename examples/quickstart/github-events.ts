@@ -53,5 +53,6 @@ function sourceOf({ repository, organization, sender }: Payload): string {
 
 function subjectOf({ issue, pull_request, discussion, release, ref }: Payload): string | undefined {
   const number = issue?.number ?? pull_request?.number ?? discussion?.number;
-  return number === undefined ? (release?.tag_name ?? ref) : String(number);
+  // Some payloads have an empty ref, which no subject may be.
+  return number === undefined ? release?.tag_name || ref || undefined : String(number);
 }

@@ -33,8 +33,9 @@ await runExample(
 
    npx posthorn get triggers${server}
 
-3. Change one while all runs: put  type: com.github.issue_comment.  into ${triggers}/issues.yaml,
-   wait a few seconds, and send the event of 1 again. Node no longer prints it.
+3. Change one while all runs: in ${triggers}/issues.yaml write com.github.issue_comment.
+   in place of com.github.issues. and save it, wait a few seconds, and send the event of 1 again:
+   Node no longer prints it.
 
 4. Send what a handler refuses, and count the dead letters. They lie in the topic posthorn.default.default_dead-letter.
 

@@ -1,0 +1,112 @@
+import { execFileSync, spawn } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import { stripVTControlCharacters } from 'node:util';
+import type { Test } from 'tap';
+import { until } from '../support/until.ts';
+
+/** A command at a terminal of its own, as a person runs it. */
+export interface Terminal {
+  /** All that it has shown so far, without colours. */
+  output(): string;
+  /** Its lines that begin so, from the first to the last. */
+  linesOf(start: string): string[];
+  see(what: string | RegExp, timeoutMs?: number): Promise<void>;
+  ctrlC(): void;
+  /** Closes the window. */
+  close(): void;
+  readonly exited: Promise<number | null>;
+  /** Command lines of the processes it started, and they in turn, that still run. */
+  leftovers(): string[];
+}
+
+export interface Setting {
+  readonly cwd: string;
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+/** Go may have to compile its standard library first. */
+export const slowMs = 150_000;
+
+/** Copies the terminal's output to stdout and stdin to the terminal; ends with the command's exit code. */
+const pty = 'import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))';
+
+/** Runs the command at a terminal; whatever is left of it at the end of the test is ended. */
+export function atTerminal(t: Test, command: readonly string[], { cwd, env = {} }: Setting): Terminal {
+  const mark = newMark();
+  const child = spawn('python3', ['-c', pty, ...command], {
+    cwd,
+    env: { ...shellEnvironment(), ...env, ...mark.env },
+    stdio: ['pipe', 'pipe', 'inherit'],
+  });
+  let shown = '';
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    shown += stripVTControlCharacters(text).replaceAll('\r\n', '\n');
+  });
+  const exited = once(child, 'close').then(([code]) => code as number | null);
+  let running = true;
+  void exited.then(() => {
+    running = false;
+  });
+  t.teardown(async () => {
+    child.kill('SIGKILL');
+    await exited;
+    mark.killAll();
+  });
+  const seen = (what: string | RegExp): boolean => (typeof what === 'string' ? shown.includes(what) : what.test(shown));
+  return {
+    output: () => shown,
+    linesOf: (start) => shown.split('\n').filter((line) => line.startsWith(start)),
+    async see(what, timeoutMs = 30_000) {
+      await until(() => seen(what) || !running, `the terminal shows ${what}; it shows:\n${shown}`, timeoutMs).catch(
+        (error: Error) => {
+          throw new Error(`${error.message}\n${shown}`);
+        },
+      );
+      if (!seen(what)) throw new Error(`the command ended without showing ${what}; it showed:\n${shown}`);
+    },
+    ctrlC: () => void child.stdin.write('\x03'),
+    close: () => void child.kill('SIGKILL'),
+    exited,
+    leftovers: mark.running,
+  };
+}
+
+export interface Mark {
+  /** Is inherited by every process that the marked one starts. */
+  readonly env: Readonly<Record<string, string>>;
+  /** Command lines of the processes that bear it. */
+  running(): string[];
+  killAll(): void;
+}
+
+/** Marks processes by a variable in their environment, which survives whatever happens to their parents. */
+export function newMark(): Mark {
+  const name = 'EXAMPLE_TEST_RUN';
+  const value = randomUUID();
+  const marked = (): string[] =>
+    execFileSync('ps', ['axeww', '-o', 'pid=,command='], { encoding: 'utf8', maxBuffer: 64 * 1_048_576 })
+      .split('\n')
+      .filter((line) => line.includes(`${name}=${value}`));
+  return {
+    env: { [name]: value },
+    running: () => marked().map((line) => line.trim().split(' ').slice(0, 6).join(' ')),
+    killAll() {
+      for (const line of marked()) process.kill(Number.parseInt(line, 10), 'SIGKILL');
+    },
+  };
+}
+
+/** The environment as a shell outside of this test run has it: nothing of npm's, tap's or Posthorn's. */
+export function shellEnvironment(): Record<string, string> {
+  const own = /^(npm_|TAP|_TAP|NODE_OPTIONS$|NODE$|INIT_CWD$|POSTHORN_|SERVICE_PORT$)/;
+  const environment: Record<string, string> = {};
+  for (const [name, value] of Object.entries(process.env)) {
+    if (value !== undefined && !own.test(name)) environment[name] = value;
+  }
+  environment.PATH = (process.env.PATH ?? '')
+    .split(':')
+    .filter((folder) => !/node_modules\/\.bin$|node-gyp-bin$/.test(folder))
+    .join(':');
+  return environment;
+}
