@@ -192,7 +192,7 @@ export function duplicatesIn(
 /** A stored manifest that this version of Posthorn can't read. */
 export class ManifestError extends PosthornError {
   constructor(message: string) {
-    super('MANIFEST', message);
+    super('MANIFEST_STORED', message);
   }
 }
 

@@ -1,5 +1,12 @@
 import { type ParseOptions, parseManifests } from '../../broker/trigger/manifest.ts';
 
+/** A file, and everything that is said of it. */
+export interface Case {
+  readonly name: string;
+  readonly text: string;
+  readonly said: readonly string[];
+}
+
 /** Every problem of the text, as `line:column severity field: message`. */
 export function saidOf(text: string, options: ParseOptions = {}): string[] {
   return parseManifests(text, 'file.yaml', options).problems.map(({ severity, line, column, field, message }) => {
