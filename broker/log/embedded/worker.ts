@@ -78,7 +78,6 @@ class LogWorker {
     }
     this.#write(writes);
     if (this.#closed) return;
-    if (this.#writtenBytes >= checkpointBytes) this.#checkpoint();
     this.#sweepSoon();
   }
 
@@ -110,6 +109,7 @@ class LogWorker {
       answers: this.#admits(bytes) ? this.#transact(writes) : this.#transactWithoutAppends(writes),
     });
     this.#writtenBytes += bytes;
+    if (this.#writtenBytes >= checkpointBytes) this.#checkpoint();
     if (writes.some(({ request }) => request.kind === 'close')) this.#close();
   }
 
