@@ -14,8 +14,12 @@ import { until } from '../support/until.ts';
 const root = join(import.meta.dirname, '../..');
 const exec = promisify(execFile);
 
-/** npm and what it starts run under the Node that runs this test. */
-const env = { ...process.env, PATH: `${dirname(process.execPath)}${delimiter}${process.env.PATH}`, NODE_OPTIONS: '' };
+/**
+ * npm and what it starts run under the Node that runs this test, but not with the modules that the test runner loads
+ * into every process: it puts NODE_OPTIONS into the environment itself, so that only `env` can take it away.
+ */
+const env = { ...process.env, PATH: `${dirname(process.execPath)}${delimiter}${process.env.PATH}` };
+const outside = ['-u', 'NODE_OPTIONS'];
 
 /** Shows an older version than the real one to whoever asks, the bin included. */
 const oldNode = `data:text/javascript,Object.defineProperty(process.versions, 'node', { value: '18.19.0' })`;
@@ -23,17 +27,18 @@ const oldNode = `data:text/javascript,Object.defineProperty(process.versions, 'n
 t.test('the package, installed elsewhere', async (t) => {
   const scratch = await mkdtemp(join(tmpdir(), 'posthorn-package-'));
   t.teardown(() => rm(scratch, { recursive: true, force: true }));
-  await exec('npm', ['pack', '--pack-destination', scratch], { cwd: root, env });
+  await exec('env', [...outside, 'npm', 'pack', '--pack-destination', scratch], { cwd: root, env });
   const [tarball = ''] = await readdir(scratch);
   await writeFile(join(scratch, 'package.json'), JSON.stringify({ name: 'elsewhere', private: true }));
-  await exec('npm', ['install', '--omit=dev', '--no-audit', '--no-fund', join(scratch, tarball)], {
+  await exec('env', [...outside, 'npm', 'install', '--omit=dev', '--no-audit', '--no-fund', join(scratch, tarball)], {
     cwd: scratch,
     env,
   });
   const installed = join(scratch, 'node_modules/posthorn');
   const { version } = JSON.parse(await readFile(join(installed, 'package.json'), 'utf8'));
   const command = join(scratch, 'node_modules/.bin/posthorn');
-  const posthorn = (...args: string[]) => exec(process.execPath, [command, ...args], { cwd: scratch, env });
+  const posthorn = (...args: string[]) =>
+    exec('env', [...outside, process.execPath, command, ...args], { cwd: scratch, env });
 
   t.test('holds what is needed and no more', async (t) => {
     const files = (await readdir(installed, { recursive: true })).filter((file) => !file.includes('node_modules'));
@@ -69,8 +74,21 @@ t.test('the package, installed elsewhere', async (t) => {
     t.teardown(() => sink.close());
     const triggers = t.testdir({ 'trigger.yaml': manifest(sink.url) });
     const serve = spawn(
-      process.execPath,
-      [command, 'serve', '--port', '0', '--admin-port', '0', '--data', join(scratch, 'data'), '--triggers', triggers],
+      'env',
+      [
+        ...outside,
+        process.execPath,
+        command,
+        'serve',
+        '--port',
+        '0',
+        '--admin-port',
+        '0',
+        '--data',
+        join(scratch, 'data'),
+        '--triggers',
+        triggers,
+      ],
       { cwd: scratch, env, stdio: ['ignore', 'pipe', 'inherit'] },
     );
     t.teardown(() => serve.kill('SIGKILL'));
@@ -84,11 +102,14 @@ t.test('the package, installed elsewhere', async (t) => {
   });
 
   t.test('says plainly that a Node is too old', async (t) => {
-    await t.rejects(exec(process.execPath, ['--import', oldNode, command, '--version'], { cwd: scratch, env }), {
-      code: 1,
-      stdout: '',
-      stderr: /^posthorn: Node 24 or newer is needed, and this is v\d+\.\d+\.\d+: https:\/\/nodejs\.org\/\S+\n$/,
-    });
+    await t.rejects(
+      exec('env', [...outside, process.execPath, '--import', oldNode, command, '--version'], { cwd: scratch, env }),
+      {
+        code: 1,
+        stdout: '',
+        stderr: /^posthorn: Node 24 or newer is needed, and this is v\d+\.\d+\.\d+: https:\/\/nodejs\.org\/\S+\n$/,
+      },
+    );
   });
 });
 
