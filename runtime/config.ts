@@ -192,8 +192,7 @@ async function fromFile(
     const content = textOf(value);
     if (name === undefined) problems.push(`${at}: unknown setting ${called}${didYouMean(called, [...names.keys()])}`);
     else if (content === undefined) problems.push(`${at}: ${called} needs one value, or a list of values`);
-    else if (given.has(name))
-      problems.push(`${at}: ${called} is given twice, here and in ${given.get(name)?.place}`);
+    else if (given.has(name)) problems.push(`${at}: ${called} is given twice, here and in ${given.get(name)?.place}`);
     else given.set(name, { text: content, place: `${at}: ${called}` });
   }
   return given;
