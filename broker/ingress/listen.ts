@@ -55,7 +55,6 @@ export function createListener({ handle, limits, refused, logger, clock }: Liste
 
   const begin = (request: IncomingMessage, response: ServerResponse): void => {
     connections.set(request.socket, { request, response });
-    if (closing) response.setHeader('connection', 'close');
     handle(request, response);
   };
   server.on('request', begin);
@@ -100,7 +99,7 @@ export function createListener({ handle, limits, refused, logger, clock }: Liste
       server.close();
       for (const [socket, exchange] of connections) {
         if (exchange === null || exchange.response.writableFinished) socket.destroy();
-        else if (!exchange.response.headersSent) exchange.response.setHeader('connection', 'close');
+        else endAfter(socket, exchange.response);
       }
     }
     await closing;
@@ -116,6 +115,12 @@ export function createListener({ handle, limits, refused, logger, clock }: Liste
     },
     close,
   };
+}
+
+/** What is answered from here on is the connection's last answer, and says so if it has not begun. */
+function endAfter(socket: Socket, response: ServerResponse): void {
+  if (!response.headersSent) response.setHeader('connection', 'close');
+  response.once('finish', () => socket.end());
 }
 
 function isSocket(stream: object): stream is Socket {
