@@ -13,8 +13,11 @@ import { triggersFolder } from './triggers-folder.ts';
 /** Time for the last deliveries to be printed before the summary. */
 const settleMs = 500;
 
-/** How often we look whether npm, which passes no SIGTERM on, has gone and left us behind. */
+/** How often we look whether whoever started us has gone: npm passes SIGTERM on to nobody. */
 const parentCheckMs = 500;
+
+/** Ctrl-C comes from the terminal, and once more from npm, which passes it on. */
+const sameSignalMs = 500;
 
 /**
  * Starts the services whose runtime is installed, then Posthorn on the embedded log; sends the events, tells what to
@@ -46,8 +49,11 @@ const ended = Symbol('ended');
 
 /** Whatever ends the example aborts `end`; a second signal ends all processes at once. */
 function listenForEnd(processes: Processes, end: AbortController): () => void {
+  let stoppedAtMs: number | null = null;
   const onSignal = (): void => {
+    if (stoppedAtMs !== null && performance.now() - stoppedAtMs < sameSignalMs) return;
     if (end.signal.aborted) process.exit(130);
+    stoppedAtMs = performance.now();
     console.log('\nStopping.');
     end.abort(ended);
   };
