@@ -49,7 +49,7 @@ export class BrokerLanes {
   /** Begins; what the log refuses for now is tried again. */
   start(): void {
     this.#unsubscribe = this.#registry.onChange(() => this.#changed());
-    this.#triggerNames = this.#namesNow();
+    this.#tellNames();
     this.#bringUp();
     this.#scheduleRescan();
   }
@@ -87,16 +87,19 @@ export class BrokerLanes {
   }
 
   #changed(): void {
-    const names = this.#namesNow();
-    for (const gone of this.#triggerNames) if (!names.has(gone)) this.#options.metrics.forgetTrigger(this.#name, gone);
-    this.#triggerNames = names;
+    this.#tellNames();
     this.#pipeline.refreshLimits();
     for (const { lane } of this.#retryLanes.values()) lane.refresh();
     this.#bringUp();
   }
 
-  #namesNow(): ReadonlySet<string> {
-    return new Set([...this.#registry.snapshot().triggers.values()].map((trigger) => trigger.name));
+  /** The metrics show every trigger from the start, at 0, and none that is gone. */
+  #tellNames(): void {
+    const { metrics } = this.#options;
+    const names = new Set([...this.#registry.snapshot().triggers.values()].map((trigger) => trigger.name));
+    for (const gone of this.#triggerNames) if (!names.has(gone)) metrics.forgetTrigger(this.#name, gone);
+    for (const name of names) metrics.trigger(this.#name, name);
+    this.#triggerNames = names;
   }
 
   #scheduleRescan(): void {

@@ -44,7 +44,7 @@ export class TriggerLimit {
     });
   }
 
-  /** Calls back once, when a waiting delivery has begun and there is room. */
+  /** Calls back once, when a waiting delivery has begun and there is room. The same function is kept once. */
   onceRoom(callback: () => void): void {
     this.#roomWaiters.add(callback);
   }

@@ -33,6 +33,8 @@ export class SharedLane {
   #heldSinceMs: number | undefined;
   #holdTimer: Timer | undefined;
   #isAwaitingFresh = false;
+  /** One function, so that a limit calls it once however often it was asked to. */
+  readonly #placeAgain = (): void => this.#place();
   readonly #closing = new AbortController();
 
   constructor(options: SharedLaneOptions) {
@@ -125,7 +127,7 @@ export class SharedLane {
       return true;
     }
     if (!limit.hasRoom) {
-      limit.onceRoom(() => this.#place());
+      limit.onceRoom(this.#placeAgain);
       return false;
     }
     this.#endHold();

@@ -4,7 +4,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { openEmbeddedLog } from '../../broker/log/embedded/embedded-log.ts';
-import { openKafkaLog } from '../../broker/log/kafka/kafka-log.ts';
 import type { Log } from '../../broker/log/log.ts';
 import { systemClock } from '../../runtime/clock.ts';
 import { kafkaBrokers } from './kafka.ts';
@@ -44,6 +43,6 @@ export async function kafkaUnderTest(): Promise<LogUnderTest> {
     kind: 'kafka',
     args: ['--kafka', brokers.join(), '--prefix', prefix, '--replication-factor', '1'],
     prefix,
-    open: () => openKafkaLog({ brokers, replicationFactor: 1, logger: silent }),
+    open: async () => (await import('../../broker/log/kafka/kafka-log.ts')).openKafkaLog({ brokers, replicationFactor: 1, logger: silent }),
   };
 }
