@@ -1,0 +1,131 @@
+import type { Logger } from 'pino';
+import type { Clock } from '../../../runtime/clock.ts';
+import { LogUnavailableError, RecordTooLargeError } from '../errors.ts';
+import { encodedBytes, type NewRecord } from '../log.ts';
+import type { Cluster } from './cluster.ts';
+import { code, KafkaCodeError, persist } from './kafka-error.ts';
+import type { KafkajsMessage } from './kafkajs.ts';
+
+/** How long a leader may wait for its replicas in one attempt, in milliseconds. Below the request timeout. */
+const acknowledgeTimeoutMs = 8_000;
+
+export interface AppenderOptions {
+  readonly cluster: Cluster;
+  readonly appendTimeoutMs: number;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  maxMessageBytes(topic: string): Promise<number>;
+}
+
+/**
+ * Appends to partitions. One topic-partition a request, `acks` all, no idempotence, and success is only an answer with
+ * exactly that partition and no error; whatever else comes back, or nothing at all, leaves it open whether the records
+ * are in, and they are sent again. (A request of several partitions, and kafkajs's idempotent producer, have each lost
+ * acknowledged records when brokers were killed.) A partition has one request in flight, so its records keep the order
+ * of the calls whatever is sent again.
+ */
+export class Appender {
+  readonly #cluster: Cluster;
+  readonly #options: AppenderOptions;
+  /** The last append of each partition that has any in flight. */
+  readonly #tails = new Map<string, Promise<unknown>>();
+  #closed = false;
+
+  constructor(options: AppenderOptions) {
+    this.#cluster = options.cluster;
+    this.#options = options;
+  }
+
+  /** @returns the offset of the first record */
+  async append(topic: string, partition: number, records: readonly NewRecord[]): Promise<number> {
+    if (records.length === 0) throw new RangeError('an append needs a record');
+    const { clock, appendTimeoutMs } = this.#options;
+    const deadlineMs = clock.monotonic() + appendTimeoutMs;
+    const nowMs = clock.now();
+    const messages = records.map((record) => toMessage(record, nowMs));
+    const key = `${topic}[${partition}]`;
+    const before = this.#tails.get(key);
+    const mine = (async () => {
+      await before?.catch(() => {});
+      return this.#send(topic, partition, messages, records, deadlineMs);
+    })();
+    this.#tails.set(key, mine);
+    try {
+      return await mine;
+    } finally {
+      if (this.#tails.get(key) === mine) this.#tails.delete(key);
+    }
+  }
+
+  /** Lets appends in flight end by themselves; no further attempt is made. */
+  close(): void {
+    this.#closed = true;
+  }
+
+  async #send(
+    topic: string,
+    partition: number,
+    messages: readonly KafkajsMessage[],
+    records: readonly NewRecord[],
+    deadlineMs: number,
+  ): Promise<number> {
+    const { clock, logger } = this.#options;
+    const what = `appending to ${topic}[${partition}]`;
+    try {
+      return await withDeadline(deadlineMs, clock, what, () =>
+        persist({ what, topic, deadlineMs, clock, logger }, async () => {
+          if (this.#closed) throw new LogUnavailableError('the log is closed');
+          return this.#attempt(topic, partition, messages);
+        }),
+      );
+    } catch (error) {
+      if (!(error instanceof LogUnavailableError && isTooLarge(error.cause))) throw error;
+      const bytes = records.reduce((sum, record) => sum + encodedBytes(record), 0);
+      throw new RecordTooLargeError(topic, bytes, await this.#options.maxMessageBytes(topic));
+    }
+  }
+
+  async #attempt(topic: string, partition: number, messages: readonly KafkajsMessage[]): Promise<number> {
+    const { topics } = await this.#cluster.toLeader({ topic, partition }, 'Produce', {
+      acks: -1,
+      timeout: acknowledgeTimeoutMs,
+      topicData: [{ topic, partitions: [{ partition, messages }] }],
+    });
+    const [answer, ...more] = topics.flatMap(({ topicName, partitions }) =>
+      partitions.map((one) => ({ ...one, topicName })),
+    );
+    if (answer === undefined || more.length > 0 || answer.topicName !== topic || answer.partition !== partition) {
+      this.#cluster.forgetTopic(topic);
+      throw new Error(`the answer is not about ${topic}[${partition}] alone`);
+    }
+    if (answer.errorCode !== code.none) {
+      this.#cluster.forgetTopic(topic);
+      throw new KafkaCodeError(answer.errorCode, `${topic}[${partition}]`);
+    }
+    return Number(answer.baseOffset);
+  }
+}
+
+function isTooLarge(error: unknown): boolean {
+  return (
+    error instanceof KafkaCodeError && (error.code === code.messageTooLarge || error.code === code.recordListTooLarge)
+  );
+}
+
+function toMessage({ key, value, headers, timestampMs }: NewRecord, nowMs: number): KafkajsMessage {
+  return { key, value, headers, timestamp: String(timestampMs ?? nowMs) };
+}
+
+/** Ends the wait at the deadline also where an attempt is still in flight. */
+async function withDeadline<T>(deadlineMs: number, clock: Clock, what: string, run: () => Promise<T>): Promise<T> {
+  const { promise: late, reject } = Promise.withResolvers<never>();
+  const timer = clock.setTimer(
+    () => reject(new LogUnavailableError(`${what} was not answered in time; whether it is in, is not known`)),
+    Math.max(0, deadlineMs - clock.monotonic()),
+  );
+  try {
+    return await Promise.race([run(), late]);
+  } finally {
+    timer.cancel();
+  }
+}

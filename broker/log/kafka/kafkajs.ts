@@ -1,0 +1,357 @@
+import { createRequire } from 'node:module';
+import type { Socket } from 'node:net';
+import type { ConnectionOptions as TlsOptions } from 'node:tls';
+import type { SASLOptions } from 'kafkajs';
+
+/**
+ * The one file that reaches into kafkajs (2.2.4, pinned by the test of its version). Of kafkajs we use the connection
+ * (TLS, SASL, request queue, timeouts) and the encoding of requests and answers, not its Producer, Consumer and Admin:
+ * - a Producer hides which answer belongs to which partition, and says success where nothing was written (facts of a
+ *   broker that leaves: `[]`);
+ * - a Consumer commits -1 and jumps when a position is gone, retries a commit under a later generation than the one
+ *   it was made in, goes on as a zombie when its coordinator dies, and can't be told where to read within an epoch;
+ * - no public part can fetch without a group, and one unknown topic in an Admin's cached list fails all its requests.
+ * kafkajs has had its last release; nothing here can move under us.
+ */
+const require = createRequire(import.meta.url);
+
+export const kafkajsVersion = (require('kafkajs/package.json') as { version: string }).version;
+
+const ConnectionPool = require('kafkajs/src/network/connectionPool.js') as new (
+  options: ConnectionPoolOptions,
+) => KafkajsConnectionPool;
+const Broker = require('kafkajs/src/broker/index.js') as new (options: BrokerOptions) => KafkajsBroker;
+const RequestQueue = require('kafkajs/src/network/requestQueue/index.js') as { prototype: KafkajsRequestQueue };
+const { requests } = require('kafkajs/src/protocol/requests/index.js') as { requests: Record<string, unknown> };
+const apiKeys = require('kafkajs/src/protocol/requests/apiKeys.js') as Record<string, number>;
+const protocolError = require('kafkajs/src/protocol/error.js') as {
+  createErrorFromCode(code: number): { type: string; message: string; retriable: boolean };
+};
+
+/**
+ * kafkajs issue 1751: every answer sets a timer for throttled requests although none waits, with a delay below zero,
+ * which keeps an idle connection busy at 1 ms and warns TimeoutNegativeWarning on Node 24.
+ */
+const scheduleCheckPendingRequests = RequestQueue.prototype.scheduleCheckPendingRequests;
+RequestQueue.prototype.scheduleCheckPendingRequests = function (this: KafkajsRequestQueue) {
+  if (this.pending.length > 0 || this.throttledUntil > Date.now()) scheduleCheckPendingRequests.call(this);
+};
+
+/** The name of a Kafka error code, what it means, and whether trying again may help. */
+export function describeErrorCode(code: number): { name: string; meaning: string; isTransient: boolean } {
+  const { type, message, retriable } = protocolError.createErrorFromCode(code);
+  return { name: type ?? `error ${code}`, meaning: message, isTransient: retriable === true };
+}
+
+export interface ConnectionOptions {
+  readonly clientId: string;
+  /** null: no TLS. */
+  readonly ssl: TlsOptions | null;
+  readonly sasl: SASLOptions | null;
+  readonly connectTimeoutMs: number;
+  readonly requestTimeoutMs: number;
+}
+
+export type SocketFactory = (options: {
+  host: string;
+  port: number;
+  ssl: TlsOptions | null;
+  onConnect: () => void;
+}) => Socket;
+
+/** kafkajs's own lines; whatever it reports also comes back to us as an error, so these are for debugging. */
+export type DebugLine = (message: string) => void;
+
+/** A broker of the cluster: one connection for requests, another for fetches, both opened when first used. */
+export class Connection {
+  readonly #broker: KafkajsBroker;
+
+  constructor(host: string, port: number, options: ConnectionOptions, sockets: SocketFactory, debug: DebugLine) {
+    const logger = kafkajsLogger(debug);
+    this.#broker = new Broker({
+      logger,
+      allowAutoTopicCreation: false,
+      authenticationTimeout: options.requestTimeoutMs,
+      connectionPool: new ConnectionPool({
+        host,
+        port,
+        logger,
+        rack: null,
+        clientId: options.clientId,
+        ssl: options.ssl,
+        sasl: options.sasl,
+        socketFactory: sockets,
+        connectionTimeout: options.connectTimeoutMs,
+        requestTimeout: options.requestTimeoutMs,
+        enforceRequestTimeout: true,
+        maxInFlightRequests: null,
+        instrumentationEmitter: null,
+        reauthenticationThreshold: 10_000,
+      }),
+    });
+  }
+
+  async connect(): Promise<void> {
+    if (!this.#broker.isConnected()) await this.#broker.connect();
+  }
+
+  /**
+   * Sends a request and gives its answer with all of its error codes: none is thrown, unlike in kafkajs, where the
+   * first one hides the rest.
+   */
+  async send<N extends keyof Api>(api: N, payload: Api[N]['request'], decode?: Decode): Promise<Api[N]['response']> {
+    const make = this.#broker.lookupRequest(apiKeys[api] ?? -1, requests[api]);
+    const { request, response, requestTimeout } = make(payload);
+    const answer = await this.#broker.connectionPool.send({
+      request,
+      response: {
+        decode: decode === undefined ? response.decode : async (raw) => decode(raw, request.apiVersion),
+        parse: async (data) => data,
+      },
+      requestTimeout: requestTimeout ?? null,
+      logResponseError: false,
+    });
+    return answer as Api[N]['response'];
+  }
+
+  /** Resolves when requests in flight are answered; destroy the sockets first where that must not take long. */
+  disconnect(): Promise<void> {
+    return this.#broker.disconnect();
+  }
+}
+
+export type Decode = (raw: Buffer, apiVersion: number) => unknown;
+
+function kafkajsLogger(debug: DebugLine): KafkajsLogger {
+  const line: DebugLine = (message) => debug(String(message));
+  const logger: KafkajsLogger = { namespace: () => logger, debug: () => {}, info: () => {}, warn: line, error: line };
+  return logger;
+}
+
+/** The requests that we send, as kafkajs takes and gives them: offsets are decimal strings. */
+export interface Api {
+  Metadata: {
+    request: { topics: readonly string[]; allowAutoTopicCreation: false };
+    response: {
+      brokers: readonly { nodeId: number; host: string; port: number }[];
+      controllerId: number;
+      topicMetadata: readonly {
+        topicErrorCode: number;
+        topic: string;
+        isInternal: boolean;
+        partitionMetadata: readonly { partitionErrorCode: number; partitionId: number; leader: number }[];
+      }[];
+    };
+  };
+  Produce: {
+    request: {
+      acks: -1;
+      timeout: number;
+      topicData: readonly {
+        topic: string;
+        partitions: readonly { partition: number; messages: readonly KafkajsMessage[] }[];
+      }[];
+    };
+    response: {
+      topics: readonly {
+        topicName: string;
+        partitions: readonly { partition: number; errorCode: number; baseOffset: string }[];
+      }[];
+    };
+  };
+  Fetch: {
+    request: {
+      replicaId: -1;
+      isolationLevel: 1;
+      maxWaitTime: number;
+      minBytes: number;
+      maxBytes: number;
+      topics: readonly {
+        topic: string;
+        partitions: readonly { partition: number; fetchOffset: string; maxBytes: number }[];
+      }[];
+    };
+    /** Decoded by fetch-answer.ts. */
+    response: unknown;
+  };
+  ListOffsets: {
+    request: {
+      replicaId: -1;
+      isolationLevel: 0;
+      topics: readonly { topic: string; partitions: readonly { partition: number; timestamp: string }[] }[];
+    };
+    response: {
+      responses: readonly {
+        topic: string;
+        partitions: readonly { partition: number; errorCode: number; offset: string }[];
+      }[];
+    };
+  };
+  OffsetCommit: {
+    request: {
+      groupId: string;
+      groupGenerationId: number;
+      memberId: string;
+      topics: readonly {
+        topic: string;
+        partitions: readonly { partition: number; offset: string; metadata: string }[];
+      }[];
+    };
+    response: {
+      responses: readonly { topic: string; partitions: readonly { partition: number; errorCode: number }[] }[];
+    };
+  };
+  OffsetFetch: {
+    request: {
+      groupId: string;
+      topics: readonly { topic: string; partitions: readonly { partition: number }[] }[];
+    };
+    response: {
+      errorCode?: number;
+      responses: readonly {
+        topic: string;
+        partitions: readonly { partition: number; offset: string; metadata: string | null; errorCode: number }[];
+      }[];
+    };
+  };
+  GroupCoordinator: {
+    request: { coordinatorKey: string; groupId: string; coordinatorType: 0 };
+    response: { errorCode: number; coordinator: { nodeId: number; host: string; port: number } };
+  };
+  JoinGroup: {
+    request: {
+      groupId: string;
+      sessionTimeout: number;
+      rebalanceTimeout: number;
+      memberId: string;
+      protocolType: 'consumer';
+      groupProtocols: readonly { name: string; metadata: Buffer }[];
+    };
+    response: {
+      errorCode: number;
+      generationId: number;
+      leaderId: string;
+      memberId: string;
+      members: readonly { memberId: string; memberMetadata: Buffer }[];
+    };
+  };
+  SyncGroup: {
+    request: {
+      groupId: string;
+      generationId: number;
+      memberId: string;
+      groupAssignment: readonly { memberId: string; memberAssignment: Buffer }[];
+    };
+    response: { errorCode: number; memberAssignment: Buffer };
+  };
+  Heartbeat: {
+    request: { groupId: string; groupGenerationId: number; memberId: string };
+    response: { errorCode: number };
+  };
+  LeaveGroup: { request: { groupId: string; memberId: string }; response: { errorCode: number } };
+  CreateTopics: {
+    request: {
+      topics: readonly {
+        topic: string;
+        numPartitions: number;
+        replicationFactor: number;
+        configEntries: readonly { name: string; value: string }[];
+      }[];
+      timeout: number;
+    };
+    response: {
+      topicErrors: readonly { topic: string; errorCode: number; errorMessage?: string | null }[];
+    };
+  };
+  DeleteTopics: {
+    request: { topics: readonly string[]; timeout: number };
+    response: { topicErrors: readonly { topic: string; errorCode: number }[] };
+  };
+  DeleteRecords: {
+    request: {
+      topics: readonly { topic: string; partitions: readonly { partition: number; offset: string }[] }[];
+      timeout: number;
+    };
+    response: {
+      topics: readonly { topic: string; partitions: readonly { partition: number; errorCode: number }[] }[];
+    };
+  };
+  DescribeConfigs: {
+    request: { resources: readonly { type: 2; name: string; configNames: readonly string[] }[] };
+    response: {
+      resources: readonly {
+        errorCode: number;
+        resourceName: string;
+        configEntries: readonly { configName: string; configValue: string | null }[];
+      }[];
+    };
+  };
+  DeleteGroups: {
+    request: readonly string[];
+    response: { results: readonly { groupId: string; errorCode: number }[] };
+  };
+}
+
+export interface KafkajsMessage {
+  readonly key: Buffer | null;
+  readonly value: Buffer | null;
+  readonly headers: Readonly<Record<string, string | Buffer | readonly Buffer[]>>;
+  /** Milliseconds since 1970, decimal. */
+  readonly timestamp: string;
+}
+
+interface KafkajsLogger {
+  namespace(name: string): KafkajsLogger;
+  debug: DebugLine;
+  info: DebugLine;
+  warn: DebugLine;
+  error: DebugLine;
+}
+
+interface ConnectionPoolOptions {
+  host: string;
+  port: number;
+  rack: null;
+  logger: KafkajsLogger;
+  clientId: string;
+  ssl: TlsOptions | null;
+  sasl: SASLOptions | null;
+  socketFactory: SocketFactory;
+  connectionTimeout: number;
+  requestTimeout: number;
+  enforceRequestTimeout: boolean;
+  maxInFlightRequests: null;
+  instrumentationEmitter: null;
+  reauthenticationThreshold: number;
+}
+
+interface BrokerOptions {
+  connectionPool: KafkajsConnectionPool;
+  logger: KafkajsLogger;
+  allowAutoTopicCreation: boolean;
+  authenticationTimeout: number;
+}
+
+interface KafkajsBroker {
+  readonly connectionPool: KafkajsConnectionPool;
+  isConnected(): boolean;
+  connect(): Promise<void>;
+  disconnect(): Promise<void>;
+  lookupRequest(apiKey: number, definitions: unknown): (payload: unknown) => ProtocolRequest;
+}
+
+interface KafkajsConnectionPool {
+  send(request: ProtocolRequest & { logResponseError: boolean }): Promise<unknown>;
+}
+
+interface ProtocolRequest {
+  request: { apiVersion: number };
+  response: { decode(raw: Buffer): Promise<unknown>; parse(data: unknown): Promise<unknown> };
+  requestTimeout?: number | null;
+}
+
+interface KafkajsRequestQueue {
+  readonly pending: readonly unknown[];
+  readonly throttledUntil: number;
+  scheduleCheckPendingRequests(): void;
+}

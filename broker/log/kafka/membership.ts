@@ -1,0 +1,163 @@
+import type { TopicCommit } from '../log.ts';
+import {
+  assign,
+  assignorName,
+  decodeAssignment,
+  decodeSubscription,
+  encodeAssignment,
+  encodeSubscription,
+  type TopicAssignment,
+} from './assign.ts';
+import type { Cluster } from './cluster.ts';
+import { code, KafkaCodeError } from './kafka-error.ts';
+
+/** One generation of the group, as this member sees it. */
+export interface Generation {
+  readonly generationId: number;
+  readonly memberId: string;
+  readonly assignment: TopicAssignment;
+  /** What the group's leader looks after; null for other members. */
+  readonly leads: {
+    /** Of all members together. */
+    readonly topics: readonly string[];
+    /** As many of them as existed, with their partitions. */
+    readonly partitions: ReadonlyMap<string, readonly number[]>;
+  } | null;
+}
+
+export interface MembershipOptions {
+  /** For joining and heartbeats alone: a join occupies its connection until the whole group has joined. */
+  readonly cluster: Cluster;
+  readonly group: string;
+  readonly topics: readonly string[];
+  /** A member that is silent for so long has left, in milliseconds. Also how long a rebalance waits for members. */
+  readonly sessionTimeoutMs: number;
+}
+
+/** A member of a consumer group: joins, stays alive, commits, leaves. Kafka's classic group protocol, eager. */
+export class Membership {
+  readonly #cluster: Cluster;
+  readonly #group: string;
+  readonly #topics: readonly string[];
+  readonly #sessionTimeoutMs: number;
+  #memberId = '';
+
+  constructor({ cluster, group, topics, sessionTimeoutMs }: MembershipOptions) {
+    this.#cluster = cluster;
+    this.#group = group;
+    this.#topics = topics;
+    this.#sessionTimeoutMs = sessionTimeoutMs;
+  }
+
+  /** Joins, or joins again. One attempt: a rebalance that overtakes it fails it with a transient error. */
+  async join(): Promise<Generation> {
+    const joined = await this.#join();
+    const { generationId, memberId } = joined;
+    const members = joined.members.map((member) => ({
+      memberId: member.memberId,
+      topics: decodeSubscription(member.memberMetadata),
+    }));
+    const topics = [...new Set(members.flatMap((member) => member.topics))];
+    const leads =
+      joined.leaderId === memberId ? { topics, partitions: await this.#cluster.freshPartitions(topics) } : null;
+    const groupAssignment =
+      leads === null
+        ? []
+        : [...assign(members, leads.partitions)].map(([member, assignment]) => ({
+            memberId: member,
+            memberAssignment: encodeAssignment(assignment),
+          }));
+    const synced = await this.#cluster.toCoordinator(this.#group, 'SyncGroup', {
+      groupId: this.#group,
+      generationId,
+      memberId,
+      groupAssignment,
+    });
+    this.#require(synced.errorCode, 'taking over partitions');
+    return { generationId, memberId, assignment: decodeAssignment(synced.memberAssignment), leads };
+  }
+
+  async #join() {
+    const request = {
+      groupId: this.#group,
+      sessionTimeout: this.#sessionTimeoutMs,
+      rebalanceTimeout: this.#sessionTimeoutMs,
+      protocolType: 'consumer',
+      groupProtocols: [{ name: assignorName, metadata: encodeSubscription(this.#topics) }],
+    } as const;
+    const send = () => this.#cluster.toCoordinator(this.#group, 'JoinGroup', { ...request, memberId: this.#memberId });
+    let joined = await send();
+    if (joined.errorCode === code.memberIdRequired) {
+      this.#memberId = joined.memberId;
+      joined = await send();
+    }
+    this.#require(joined.errorCode, 'joining');
+    this.#memberId = joined.memberId;
+    return joined;
+  }
+
+  /** @throws KafkaCodeError `rebalanceInProgress` when it is time to join again */
+  async heartbeat({ generationId, memberId }: Generation): Promise<void> {
+    const { errorCode } = await this.#cluster.toCoordinator(this.#group, 'Heartbeat', {
+      groupId: this.#group,
+      groupGenerationId: generationId,
+      memberId,
+    });
+    this.#require(errorCode, 'the heartbeat');
+  }
+
+  /**
+   * Commits under a generation; Kafka refuses one that has passed, so a late commit can never land.
+   * @param cluster on whose connections, which must not be those of a join
+   */
+  async commit(
+    cluster: Cluster,
+    { generationId, memberId }: Pick<Generation, 'generationId' | 'memberId'>,
+    commits: readonly TopicCommit[],
+  ): Promise<void> {
+    const topics = [...Map.groupBy(commits, ({ topic }) => topic)].map(([topic, its]) => ({
+      topic,
+      partitions: its.map(({ partition, offset, metadata }) => ({ partition, offset: String(offset), metadata })),
+    }));
+    const answer = await cluster.toCoordinator(this.#group, 'OffsetCommit', {
+      groupId: this.#group,
+      groupGenerationId: generationId,
+      memberId,
+      topics,
+    });
+    for (const { topic, partitions } of answer.responses) {
+      for (const { partition, errorCode } of partitions) {
+        cluster.requireCoordinated(this.#group, errorCode, `the commit of ${topic}[${partition}]`);
+      }
+    }
+  }
+
+  /**
+   * Tells the group that this member goes, so that it need not wait for its session to time out.
+   * @param cluster on whose connections: ours may be waiting for a join
+   */
+  async leave(cluster: Cluster): Promise<void> {
+    const memberId = this.#memberId;
+    this.#memberId = '';
+    if (memberId === '') return;
+    const payload = { groupId: this.#group, memberId };
+    const { errorCode } = await cluster.toCoordinator(this.#group, 'LeaveGroup', payload);
+    cluster.requireCoordinated(this.#group, errorCode, `leaving group ${this.#group}`);
+  }
+
+  #require(errorCode: number, what: string): void {
+    if (errorCode === code.unknownMemberId) this.#memberId = '';
+    this.#cluster.requireCoordinated(this.#group, errorCode, `${what} in group ${this.#group}`);
+  }
+}
+
+/** The generation has passed or the group does not know the member: its partitions may be another's by now. */
+export function isOustedError(error: unknown): boolean {
+  return (
+    error instanceof KafkaCodeError && (error.code === code.illegalGeneration || error.code === code.unknownMemberId)
+  );
+}
+
+export function isRebalanceError(error: unknown): boolean {
+  return error instanceof KafkaCodeError && error.code === code.rebalanceInProgress;
+}

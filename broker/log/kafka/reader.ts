@@ -1,0 +1,265 @@
+import type { Clock, Timer } from '../../../runtime/clock.ts';
+import type { Assignment, ConsumerHandler, LogRecord, TopicPartition } from '../log.ts';
+import type { Cluster } from './cluster.ts';
+import { fetchFrom } from './fetch.ts';
+import type { FetchedPartition } from './fetch-answer.ts';
+import { code, KafkaCodeError } from './kafka-error.ts';
+import { earliest, latest, listOffsets, offsetOf } from './offsets.ts';
+import { decodeRecordSet } from './record-batch.ts';
+
+/**
+ * How long a broker keeps a fetch that has nothing to answer, in milliseconds. A partition that is resumed while such
+ * a fetch waits has to wait for it too; idle, this is four small requests a second to each leader.
+ */
+const maxWaitMs = 250;
+
+/** As Kafka's own consumer has it. A single larger batch comes whole. */
+const partitionBytesMax = 1_048_576;
+const bytesMax = 8 * 1_048_576;
+
+/** What was fetched and not taken is kept for when it is; beyond this many bytes it is fetched again instead. */
+const heldBytesMax = 16 * 1_048_576;
+
+/** After a fetch that failed, in milliseconds: an election takes tens of them, a broker's restart seconds. */
+const failurePauseMs = 100;
+
+/** Before a partition that can't be decoded is tried again, in milliseconds; it won't change by itself. */
+const unreadablePauseMs = 5_000;
+
+export interface ReaderOptions {
+  readonly cluster: Cluster;
+  readonly assignments: readonly Assignment[];
+  /** Keys (`partitionKey`) of partitions that rest. Changed through `pause` and `resume` alone. */
+  readonly paused: Set<string>;
+  readonly handler: Pick<ConsumerHandler, 'records' | 'lost'>;
+  readonly clock: Clock;
+  disturbed(error: Error): void;
+}
+
+interface Partition extends TopicPartition {
+  readonly key: string;
+  /** What is fetched next. */
+  position: number;
+  /** Fetched, offered, and not taken. */
+  held: { readonly records: readonly LogRecord[]; readonly nextOffset: number; readonly bytes: number } | null;
+  isFetching: boolean;
+  /** In milliseconds of the monotonic clock. */
+  restsUntilMs: number;
+}
+
+export function partitionKey({ topic, partition }: TopicPartition): string {
+  return `${topic}[${partition}]`;
+}
+
+/**
+ * Reads the partitions of one epoch and hands out their records: one fetch at a time to each broker that leads any of
+ * them, none while all rest.
+ */
+export class Reader {
+  readonly #options: ReaderOptions;
+  readonly #partitions: Map<string, Partition>;
+  readonly #busyNodes = new Set<number>();
+  readonly #timers = new Set<Timer>();
+  #heldBytes = 0;
+  #offering: NodeJS.Immediate | null = null;
+  #isLookingUp = false;
+  #stopped = false;
+
+  constructor(options: ReaderOptions) {
+    this.#options = options;
+    this.#partitions = new Map(
+      options.assignments.map(({ topic, partition, offset }) => {
+        const key = partitionKey({ topic, partition });
+        return [key, { key, topic, partition, position: offset, held: null, isFetching: false, restsUntilMs: 0 }];
+      }),
+    );
+  }
+
+  start(): void {
+    this.#pump();
+  }
+
+  /** Nothing is handed out after this. */
+  stop(): void {
+    this.#stopped = true;
+    if (this.#offering !== null) clearImmediate(this.#offering);
+    for (const timer of this.#timers) timer.cancel();
+    this.#timers.clear();
+    this.#partitions.clear();
+  }
+
+  /** To be called after the partitions are out of `paused`. */
+  resumed(): void {
+    // Not at once: resume may be called from within the handler.
+    this.#offering ??= setImmediate(() => {
+      this.#offering = null;
+      this.#offerHeld();
+      this.#pump();
+    });
+  }
+
+  #offerHeld(): void {
+    for (const partition of [...this.#partitions.values()]) {
+      const { held, key } = partition;
+      if (this.#stopped || held === null || this.#options.paused.has(key)) continue;
+      partition.held = null;
+      this.#heldBytes -= held.bytes;
+      this.#offer(partition, held.records, held.nextOffset);
+    }
+  }
+
+  /** Starts a fetch to each broker that leads partitions which want one and is not fetched from already. */
+  #pump(): void {
+    if (this.#stopped) return;
+    const byLeader = new Map<number, Partition[]>();
+    const unknown = new Set<string>();
+    const nowMs = this.#options.clock.monotonic();
+    for (const partition of this.#partitions.values()) {
+      if (partition.isFetching || partition.held !== null || this.#options.paused.has(partition.key)) continue;
+      if (partition.restsUntilMs > nowMs) continue;
+      const leader = this.#options.cluster.leaderIfKnown(partition.topic, partition.partition);
+      if (leader === undefined) unknown.add(partition.topic);
+      else byLeader.set(leader, [...(byLeader.get(leader) ?? []), partition]);
+    }
+    for (const [leader, partitions] of byLeader) if (!this.#busyNodes.has(leader)) void this.#fetch(leader, partitions);
+    if (unknown.size > 0) void this.#lookUp([...unknown]);
+  }
+
+  async #lookUp(topics: readonly string[]): Promise<void> {
+    if (this.#isLookingUp) return;
+    this.#isLookingUp = true;
+    try {
+      await this.#options.cluster.metadata(topics);
+    } catch (error) {
+      this.#trouble(error);
+    }
+    this.#isLookingUp = false;
+    if (this.#stopped) return;
+    const stillUnknown = [...this.#partitions.values()].some(
+      ({ topic, partition }) => this.#options.cluster.leaderIfKnown(topic, partition) === undefined,
+    );
+    if (stillUnknown) this.#after(failurePauseMs, () => this.#pump());
+    this.#pumpKnown();
+  }
+
+  /** As `#pump`, for when a look-up has just ended: what it did not find is looked up again only after a pause. */
+  #pumpKnown(): void {
+    this.#isLookingUp = true;
+    this.#pump();
+    this.#isLookingUp = false;
+  }
+
+  async #fetch(leader: number, partitions: readonly Partition[]): Promise<void> {
+    this.#busyNodes.add(leader);
+    for (const partition of partitions) partition.isFetching = true;
+    let hasFailed = false;
+    try {
+      const positions = partitions.map(({ topic, partition, position }) => ({ topic, partition, offset: position }));
+      const limits = { maxWaitMs, partitionBytesMax, bytesMax };
+      for (const answer of await fetchFrom(this.#options.cluster, leader, positions, limits)) {
+        const partition = this.#partitions.get(partitionKey(answer));
+        if (partition === undefined) continue;
+        if (!(await this.#take(partition, answer))) hasFailed = true;
+      }
+    } catch (error) {
+      hasFailed = true;
+      for (const { topic } of partitions) this.#options.cluster.forgetTopic(topic);
+      this.#trouble(error);
+    }
+    for (const partition of partitions) partition.isFetching = false;
+    const free = (): void => {
+      this.#busyNodes.delete(leader);
+      this.#pump();
+    };
+    if (hasFailed) this.#after(failurePauseMs, free);
+    else free();
+  }
+
+  /** @returns false where the partition needs a pause before it is fetched again */
+  async #take(partition: Partition, answer: FetchedPartition): Promise<boolean> {
+    const { cluster, clock } = this.#options;
+    if (answer.errorCode === code.offsetOutOfRange) return this.#relocate(partition);
+    if (answer.errorCode !== code.none) {
+      cluster.forgetTopic(partition.topic);
+      const error = new KafkaCodeError(answer.errorCode, `reading ${partition.key}`);
+      if (!error.isTransient) this.#trouble(error);
+      return false;
+    }
+    try {
+      const { records, nextOffset } = await decodeRecordSet(answer.recordSet, partition.position, answer.aborted);
+      if (this.#stopped) return true;
+      if (records.length === 0) partition.position = nextOffset;
+      else this.#offer(partition, records, nextOffset);
+      return true;
+    } catch (error) {
+      partition.restsUntilMs = clock.monotonic() + unreadablePauseMs;
+      this.#after(unreadablePauseMs, () => this.#pump());
+      this.#trouble(new Error(`${partition.key} can't be read from offset ${partition.position}`, { cause: error }));
+      return true;
+    }
+  }
+
+  #offer(partition: Partition, records: readonly LogRecord[], nextOffset: number): void {
+    const { topic, partition: number, key } = partition;
+    const isPaused = this.#options.paused.has(key);
+    const taken = isPaused ? 0 : this.#options.handler.records({ topic, partition: number, records, nextOffset });
+    const first = records[taken];
+    if (first === undefined) {
+      partition.position = nextOffset;
+      return;
+    }
+    this.#options.paused.add(key);
+    partition.position = first.offset;
+    const rest = records.slice(taken);
+    const bytes = rest.reduce((sum, { key, value }) => sum + 100 + (key?.length ?? 0) + (value?.length ?? 0), 0);
+    if (this.#stopped || this.#heldBytes + bytes > heldBytesMax) return;
+    this.#heldBytes += bytes;
+    partition.held = { records: rest, nextOffset, bytes };
+  }
+
+  /** The log does not hold the position: what is below it was deleted, or what was above it is gone. */
+  async #relocate(partition: Partition): Promise<boolean> {
+    const { cluster, handler } = this.#options;
+    const { topic, partition: number, position } = partition;
+    const question = [{ topic, partitions: [number] }];
+    const start = offsetOf(await listOffsets(cluster, question, earliest), topic, number);
+    const end = offsetOf(await listOffsets(cluster, question, latest), topic, number);
+    if (this.#stopped) return true;
+    if (position < start) {
+      partition.position = start;
+      handler.lost({ topic, partition: number, from: position, to: start });
+      return true;
+    }
+    if (position <= end) return false;
+    partition.position = start;
+    this.#options.disturbed(beyondEndError({ topic, partition: number, committed: position, start, end }));
+    return true;
+  }
+
+  #after(delayMs: number, run: () => void): void {
+    if (this.#stopped) return;
+    const timer = this.#options.clock.setTimer(() => {
+      this.#timers.delete(timer);
+      run();
+    }, delayMs);
+    this.#timers.add(timer);
+  }
+
+  #trouble(error: unknown): void {
+    if (!this.#stopped) this.#options.disturbed(error instanceof Error ? error : new Error(String(error)));
+  }
+}
+
+/** A position that the log has not reached: it lost its end (an unclean election), or is another log of that name. */
+export function beyondEndError({
+  topic,
+  partition,
+  committed,
+  start,
+  end,
+}: TopicPartition & { committed: number; start: number; end: number }): Error {
+  return new Error(
+    `position ${committed} of ${topic}[${partition}] is beyond the log's end ${end}: the log lost what was there; ` +
+      `reading it again from its start ${start}`,
+  );
+}
