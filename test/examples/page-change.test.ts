@@ -1,0 +1,32 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import t from 'tap';
+import { until } from '../support/until.ts';
+import { atTerminal } from './terminal.ts';
+
+const root = path.resolve(import.meta.dirname, '../..');
+
+t.test('page changes come back to the broker with their text, once each, and go round no further', async (t) => {
+  const data = mkdtempSync(path.join(tmpdir(), 'page-change-'));
+  t.teardown(() => rmSync(data, { recursive: true, force: true }));
+  const flags = ['--port', '0', '--admin-port', '0', '--service-port', '0', '--data', data, '--rate', '20'];
+  const node = path.join(root, 'node_modules/.bin/node');
+  const terminal = atTerminal(t, [node, 'examples/page-change/start.ts', ...flags], { cwd: root });
+  await terminal.see('Press Ctrl-C to end.', 60_000);
+  t.match(terminal.output(), /^12 events accepted, 0 refused\. Lines printed: enrich \d+, show \d+\.$/m);
+
+  const shown = (): string[] => terminal.linesOf('show').filter((line) => / by (Ada|Émile|Grace): /.test(line));
+  await until(() => shown().length >= 9, 'every page change with a text is shown');
+  const once = [
+    "show      edit of Zürich (Cities in Switzerland) by Ada: '''Zürich''' is the largest city of [[Switzerland]].",
+    "show      create of Post_horn (Brass instruments) by Émile: The '''post horn''' is a brass instrument without valves.",
+    "show      edit of Ōsaka (Cities in Japan, Ports) by Ada: '''Ōsaka''' lies at the mouth of the [[Yodo River]].",
+  ];
+  t.strictSame(shown().sort(), [...once, ...once, ...once].sort(), 'each three times, for it was sent three times');
+  t.equal(terminal.linesOf('enrich').filter((line) => line.includes('enriched ')).length, 9, 'none is enriched again');
+
+  terminal.ctrlC();
+  t.equal(await terminal.exited, 0);
+  t.strictSame(terminal.leftovers(), [], 'no process is left');
+});
