@@ -51,7 +51,7 @@ export interface Brokers {
    * @throws PosthornError TRIGGER_UNKNOWN or OWNED_BY_ANOTHER, or what the log throws
    */
   deleteTrigger(request: DeleteRequest): Promise<AppliedChange>;
-  /** Stops reading. Idempotent. */
+  /** Stops reading and waiting, without waiting for what the log still has to answer. Idempotent. */
   close(): Promise<void>;
 }
 
@@ -100,7 +100,6 @@ class LogBrokers implements Brokers {
   readonly #closing = new AbortController();
   #listed: readonly Registry[] = [];
   #applies: Promise<unknown> = Promise.resolve();
-  #discoveries: Promise<void> = Promise.resolve();
   #discoveryFailed = false;
   #timer: Timer | null = null;
 
@@ -165,9 +164,7 @@ class LogBrokers implements Brokers {
     this.#timer?.cancel();
     this.#timer = null;
     this.#listeners.clear();
-    for (const reader of this.#readers.values()) await reader.close();
-    await Promise.allSettled([this.#applies, this.#discoveries, ...this.#adding.values()]);
-    for (const reader of this.#readers.values()) await reader.close();
+    for (const reader of this.#readers.values()) reader.close();
   }
 
   /** Applies of this process follow one another, so that each plans on what the one before it did. */
@@ -243,6 +240,10 @@ class LogBrokers implements Brokers {
     const { prefix } = this;
     const reader = new RegistryReader({ log: this.#log, prefix, name, clock: this.#clock, logger: this.#logger });
     await reader.start();
+    if (this.#closing.signal.aborted) {
+      reader.close();
+      throw this.#closing.signal.reason;
+    }
     this.#readers.set(fullName(name), reader);
     reader.onChange(() => this.#relist());
     this.#relist();
@@ -259,7 +260,7 @@ class LogBrokers implements Brokers {
   #scheduleDiscovery(): void {
     if (!this.#log.sharedByProcesses || this.#closing.signal.aborted) return;
     this.#timer = this.#clock.setTimer(() => {
-      this.#discoveries = this.#discoverAgain();
+      void this.#discoverAgain();
     }, discoverEveryMs);
   }
 
@@ -269,6 +270,7 @@ class LogBrokers implements Brokers {
       if (this.#discoveryFailed) this.#logger.info('brokers are looked for again');
       this.#discoveryFailed = false;
     } catch (error) {
+      if (this.#closing.signal.aborted) return;
       if (!this.#discoveryFailed) this.#logger.error({ err: error }, `can't look for brokers: ${messageOf(error)}`);
       this.#discoveryFailed = true;
     }

@@ -169,14 +169,13 @@ export class RegistryReader implements Registry {
     return () => void this.#listeners.delete(listener);
   }
 
-  /** Stops reading; what was read stays. Idempotent. */
-  async close(): Promise<void> {
+  /** Stops reading; what was read stays. A call on the log that is on its way has no effect any more. Idempotent. */
+  close(): void {
     this.#closed = true;
     this.#timer?.cancel();
     this.#timer = null;
     for (const waiter of this.#waiters) waiter.reject(this.#closedError());
     this.#listeners.clear();
-    await this.#checks;
   }
 
   /** Checks run one after the other, so that each begins after the call that asked for it. */
@@ -225,6 +224,7 @@ export class RegistryReader implements Registry {
     const { records, nextOffset } = await this.#log.read(this.#topic, 0, this.#position, readMaxBytes);
     if (nextOffset <= this.#position)
       throw new LogUnavailableError(`${this.#topic} answers nothing at ${this.#position}`);
+    if (this.#closed) return;
     const { state, remarks } = fold(this.#state, records);
     this.#position = nextOffset;
     for (const { offset, key, message } of remarks) this.#logger.warn({ offset, key }, `registry: ${key} ${message}`);
@@ -235,6 +235,7 @@ export class RegistryReader implements Registry {
   }
 
   #failed(error: unknown): void {
+    if (this.#closed) return;
     this.#failures++;
     if (!this.#log.sharedByProcesses) this.#freshUntilMs = Number.NEGATIVE_INFINITY;
     if (this.#failures > 1) return;

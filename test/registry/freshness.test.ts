@@ -118,6 +118,19 @@ t.test('close ends whoever waits, and leaves no timer', async (t) => {
   t.equal(clock.pending, 0);
 });
 
+t.test('close does not wait for a log that gives no answer', async (t) => {
+  const clock = new ManualClock();
+  const line = shared(await openLog(t));
+  const brokers = await startBrokers(t, line.log, { clock });
+  line.isHeld = true;
+  await clock.advance(5_000);
+  const applying = applyTexts(brokers, [triggerText('a')]);
+  await brokers.close();
+  line.isHeld = false;
+  await t.rejects(applying, { code: 'LOG_UNAVAILABLE' });
+  t.equal(clock.pending, 0);
+});
+
 t.test('a registry that was cut short under a running process is not taken for the truth', async (t) => {
   const clock = new ManualClock();
   const log = await openLog(t);

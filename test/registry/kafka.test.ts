@@ -7,6 +7,9 @@ import { kafkaBrokers } from '../support/kafka.ts';
 import { until } from '../support/until.ts';
 import { applyTexts, brokerText, silent, startBrokers, summary, triggerText } from './setup.ts';
 
+// An apply takes 3 s, and 6 s where it makes a broker.
+t.setTimeout(120_000);
+
 t.test('what one process applies on Kafka is known to the other before apply returns', async (t) => {
   const { here, there } = await twoProcesses(t);
   const beganMs = performance.now();

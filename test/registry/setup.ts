@@ -38,17 +38,20 @@ export async function openLog(t: Test): Promise<Log> {
 export interface SharedLog {
   readonly log: Log;
   isCut: boolean;
+  /** Nothing is answered until it is false again. */
+  isHeld: boolean;
   /** Calls without an answer as yet. */
   readonly waiting: number;
 }
 
 /** The same records, with the rules for a log that other processes write to as well. */
 export function shared(inner: Log): SharedLog {
-  const line = { isCut: false, waiting: 0 };
+  const line = { isCut: false, isHeld: false, waiting: 0 };
   const call = async (run: () => unknown): Promise<unknown> => {
     if (line.isCut) throw new LogUnavailableError('the test has cut the line');
     line.waiting++;
     try {
+      await until(() => !line.isHeld, 'the test lets the log answer');
       return await run();
     } finally {
       line.waiting--;
