@@ -37,7 +37,7 @@ class LogWorker {
   readonly #directory: string;
   readonly #storage: Storage;
   readonly #space: Space;
-  readonly #sweepDue: Set<number>;
+  readonly #sweepDue = new Set<number>();
   #sweeping = false;
   #sweepNowMs: number | null = null;
   #writtenBytes = 0;
@@ -48,7 +48,6 @@ class LogWorker {
     this.#storage = storage;
     this.#space = space;
     this.#directory = directory;
-    this.#sweepDue = new Set(storage.partitionIds);
     port.on('message', (message: RequestMessage) => this.#turn(message));
     this.#post({ kind: 'opened', topics: storage.topics(), full: space.full });
   }
