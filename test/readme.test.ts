@@ -1,21 +1,11 @@
 import { execFile } from 'node:child_process';
-import {
-  cpSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import t, { type Test } from 'tap';
 import { claimPorts } from '../examples/lib/ports.ts';
-import { atTerminal, shellEnvironment, slowMs, type Terminal } from './examples/terminal.ts';
+import { copyOfCheckout } from './examples/checkout.ts';
+import { atTerminal, outsideTap, shellEnvironment, slowMs, type Terminal } from './examples/terminal.ts';
 import { kafkaBrokers } from './support/kafka.ts';
 import { until } from './support/until.ts';
 
@@ -152,7 +142,8 @@ async function cloneWithExample(t: Test, kafka = ['localhost:9092']): Promise<Cl
   };
   const shell = async (text: string): Promise<string> => {
     const env = { ...shellEnvironment(), POSTHORN_SERVER: admin };
-    const { stdout } = await promisify(execFile)('sh', ['-c', here(text)], { cwd: folder, env });
+    const [program, ...args] = outsideTap('sh', '-c', here(text));
+    const { stdout } = await promisify(execFile)(program, args, { cwd: folder, env });
     return stdout;
   };
   return {
@@ -168,19 +159,6 @@ async function cloneWithExample(t: Test, kafka = ['localhost:9092']): Promise<Cl
       await until(isReady, 'posthorn serve is ready', 60_000);
     },
   };
-}
-
-/** What a clone has after `npm ci`, without what tests and runs left in the checkout. */
-function copyOfCheckout(t: Test): string {
-  const folder = mkdtempSync(path.join(tmpdir(), 'readme-'));
-  t.teardown(() => rmSync(folder, { recursive: true, force: true }));
-  const left = new Set(['node_modules', 'dist', 'coverage', '.git', '.tap', '.cache', '.posthorn']);
-  cpSync(root, folder, {
-    recursive: true,
-    filter: (source) => !left.has(path.basename(source)) && !path.basename(source).startsWith('tap-testdir-'),
-  });
-  symlinkSync(path.join(root, 'node_modules'), path.join(folder, 'node_modules'));
-  return folder;
 }
 
 /** The packages are there already, so `npm ci` only checks that package.json and the lockfile agree. */

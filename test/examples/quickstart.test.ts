@@ -8,7 +8,7 @@ import t, { type Test } from 'tap';
 import type { Draft } from '../../examples/lib/send.ts';
 import { githubEvents } from '../../examples/quickstart/github-events.ts';
 import { until } from '../support/until.ts';
-import { atTerminal, newMark, shellEnvironment, slowMs, type Terminal } from './terminal.ts';
+import { atTerminal, newMark, outsideTap, shellEnvironment, slowMs, type Terminal } from './terminal.ts';
 
 const root = path.resolve(import.meta.dirname, '../..');
 const anyPorts = ['--port', '0', '--admin-port', '0', '--service-port', '0'];
@@ -99,7 +99,8 @@ t.test('nothing is left when the terminal is closed', async (t) => {
 t.test('nothing is left when npm is ended by SIGTERM, which it does not pass on', async (t) => {
   const { data } = folders(t);
   const mark = newMark();
-  const npm = spawn('npm', ['start', '--', ...anyPorts, '--data', data], {
+  const [env, ...args] = outsideTap('npm', 'start', '--', ...anyPorts, '--data', data);
+  const npm = spawn(env, args, {
     cwd: root,
     env: { ...shellEnvironment(), ...mark.env },
     stdio: ['ignore', 'pipe', 'inherit'],
@@ -182,7 +183,8 @@ function proposals(terminal: Terminal): string[] {
 }
 
 async function shell(command: string): Promise<string> {
-  const { stdout } = await promisify(execFile)('sh', ['-c', command], { cwd: root, env: shellEnvironment() });
+  const [env, ...args] = outsideTap('sh', '-c', command);
+  const { stdout } = await promisify(execFile)(env, args, { cwd: root, env: shellEnvironment() });
   return stdout;
 }
 

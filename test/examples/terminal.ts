@@ -34,7 +34,8 @@ const pty = 'import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn(s
 /** Runs the command at a terminal; whatever is left of it at the end of the test is ended. */
 export function atTerminal(t: Test, command: readonly string[], { cwd, env = {} }: Setting): Terminal {
   const mark = newMark();
-  const child = spawn('python3', ['-c', pty, ...command], {
+  const [program, ...args] = outsideTap('python3', '-c', pty, ...command);
+  const child = spawn(program, args, {
     cwd,
     env: { ...shellEnvironment(), ...env, ...mark.env },
     stdio: ['pipe', 'pipe', 'inherit'],
@@ -95,6 +96,11 @@ export function newMark(): Mark {
       for (const line of marked()) process.kill(Number.parseInt(line, 10), 'SIGKILL');
     },
   };
+}
+
+/** The command without the modules that tap puts into every process by NODE_OPTIONS, which only `env` can take away. */
+export function outsideTap(...command: readonly string[]): [string, ...string[]] {
+  return ['env', '-u', 'NODE_OPTIONS', ...command];
 }
 
 /** The environment as a shell outside of this test run has it: nothing of npm's, tap's or Posthorn's. */
