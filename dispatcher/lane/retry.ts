@@ -54,9 +54,12 @@ export class RetryLane {
     return this.#reader.positions();
   }
 
-  /** Looks again at what waits: triggers have changed. */
+  /** Looks again at what waits: triggers have changed, and what a deleted one left need not wait any longer. */
   refresh(): void {
     this.#blocked.clear();
+    for (const [topic, { data }] of this.#waiting) {
+      this.#waiting.set(topic, queueOf(data.map((one) => ({ ...one, dueAtMs: this.#dueAtMs(one.item) }))));
+    }
     this.#deliverDue();
   }
 
@@ -70,19 +73,24 @@ export class RetryLane {
   }
 
   #receive(taken: TakenRecord): void {
-    const { registry, clock } = this.#options;
     const item = this.#read(taken);
     if (!item) return;
-    const trigger = registry.snapshot().triggers.get(item.triggerUid);
-    // A due time that no delay explains comes from a clock that jumped.
-    const dueAtMs = trigger ? Math.min(item.dueAtMs, clock.now() + delayMaxMs(trigger.delivery)) : item.dueAtMs;
+    const dueAtMs = this.#dueAtMs(item);
     let queue = this.#waiting.get(taken.topic);
     if (!queue) {
-      queue = new TinyQueue<WaitingItem>([], (a, b) => a.dueAtMs - b.dueAtMs || a.offset - b.offset);
+      queue = queueOf([]);
       this.#waiting.set(taken.topic, queue);
     }
     queue.push({ item, taken, dueAtMs, offset: taken.record.offset });
     this.#lookAt(dueAtMs);
+  }
+
+  /** When to look at a delivery: at its due time, or at once if its trigger is gone. */
+  #dueAtMs({ triggerUid, dueAtMs }: RetryItem): number {
+    const { registry, clock } = this.#options;
+    const trigger = registry.snapshot().triggers.get(triggerUid);
+    // A due time that no delay explains comes from a clock that jumped.
+    return trigger ? Math.min(dueAtMs, clock.now() + delayMaxMs(trigger.delivery)) : 0;
   }
 
   #read(taken: TakenRecord): RetryItem | undefined {
@@ -178,6 +186,10 @@ export class RetryLane {
 
 /** Due times are wall-clock times: after the clock has been set, the lane goes by it this soon. */
 const lookAgainMs = 1_000;
+
+function queueOf(items: WaitingItem[]): TinyQueue<WaitingItem> {
+  return new TinyQueue(items, (a, b) => a.dueAtMs - b.dueAtMs || a.offset - b.offset);
+}
 
 interface WaitingItem {
   readonly item: RetryItem;

@@ -17,11 +17,16 @@ onBothLogs('retries used up: the dead-letter topic holds the event with all that
   const delivery = (sink: string) => `{ retry: 2, backoffPolicy: linear, backoffDelay: PT0.05S${sink} }`;
   const sinkUri = (url: string) => `, deadLetterSink: { uri: "${url}" }`;
 
-  const letters = await run(t, log, [
-    triggerYaml('none', subscriber.url, { delivery: delivery('') }),
-    triggerYaml('works', subscriber.url, { delivery: delivery(sinkUri(goodSink.url)) }),
-    triggerYaml('fails', subscriber.url, { delivery: delivery(sinkUri(badSink.url)) }),
-  ], () => badSink.requests.length === 3);
+  const letters = await run(
+    t,
+    log,
+    [
+      triggerYaml('none', subscriber.url, { delivery: delivery('') }),
+      triggerYaml('works', subscriber.url, { delivery: delivery(sinkUri(goodSink.url)) }),
+      triggerYaml('fails', subscriber.url, { delivery: delivery(sinkUri(badSink.url)) }),
+    ],
+    () => badSink.requests.length === 3,
+  );
 
   for (const name of ['none', 'works', 'fails']) {
     const letter = letters.get(`default/${name}`);
