@@ -10,7 +10,7 @@ import type { KafkajsMessage } from './kafkajs.ts';
 const acknowledgeTimeoutMs = 8_000;
 
 export interface AppenderOptions {
-  readonly cluster: Cluster;
+  readonly cluster: Pick<Cluster, 'toLeader' | 'forgetTopic'>;
   readonly appendTimeoutMs: number;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -25,7 +25,7 @@ export interface AppenderOptions {
  * of the calls whatever is sent again.
  */
 export class Appender {
-  readonly #cluster: Cluster;
+  readonly #cluster: AppenderOptions['cluster'];
   readonly #options: AppenderOptions;
   /** The last append of each partition that has any in flight. */
   readonly #tails = new Map<string, Promise<unknown>>();

@@ -77,6 +77,12 @@ export class Cluster {
     return [...(await this.#leaders(topic)).keys()].sort((a, b) => a - b);
   }
 
+  /** As `partitions`, asked anew: another process may have added some. */
+  async freshPartitionsOf(topic: string): Promise<number[]> {
+    this.forgetTopic(topic);
+    return this.partitions(topic);
+  }
+
   /** The partitions of topics, as many as exist of them, asked anew. */
   async freshPartitions(topics: readonly string[]): Promise<Map<string, number[]>> {
     const partitions = new Map<string, number[]>();

@@ -14,9 +14,6 @@ const metadataUnitsMax = 4_096;
 /** How long a commit is tried again, in milliseconds. The next one brings the same and more. */
 const commitTimeoutMs = 10_000;
 
-/** How often the leader of a group looks whether a topic has grown or appeared, in milliseconds. */
-const growthCheckMs = 10_000;
-
 /** Before a consumer that lost its group joins again, in milliseconds. */
 const rejoinPauseMs = 500;
 
@@ -30,6 +27,7 @@ export interface KafkaConsumerOptions extends ConsumeOptions {
   readonly shared: Cluster;
   readonly sessionTimeoutMs: number;
   readonly heartbeatMs: number;
+  readonly growthCheckMs: number;
   readonly clock: Clock;
   readonly logger: Logger;
 }
@@ -216,7 +214,7 @@ export class KafkaConsumer implements LogConsumer {
 
   /** Resolves when it is time to join again. @throws Error when the group has, or must have, given us up */
   async #keepAlive(generation: Generation, signal: AbortSignal): Promise<void> {
-    const { clock, heartbeatMs, sessionTimeoutMs } = this.#options;
+    const { clock, heartbeatMs, sessionTimeoutMs, growthCheckMs } = this.#options;
     let answeredMs = clock.monotonic();
     let growthCheckedMs = answeredMs;
     for (;;) {

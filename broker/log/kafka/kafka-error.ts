@@ -92,6 +92,7 @@ export async function persist<T>(persistence: Persistence, attempt: () => Promis
   const { what, topic, deadlineMs, clock, logger, signal } = persistence;
   const beganMs = clock.monotonic();
   let warnAtMs = beganMs + warnEveryMs / 2;
+  let unknownSinceMs: number | null = null;
   for (let pauseMs = firstPauseMs; ; pauseMs = Math.min(pauseMs * 2, longestPauseMs)) {
     signal?.throwIfAborted();
     try {
@@ -100,7 +101,8 @@ export async function persist<T>(persistence: Persistence, attempt: () => Promis
       if (error instanceof PosthornError) throw error;
       signal?.throwIfAborted();
       const nowMs = clock.monotonic();
-      if (topic !== undefined && isUnknownTopic(error) && nowMs - beganMs >= unknownTopicPatienceMs) {
+      unknownSinceMs = isUnknownTopic(error) ? (unknownSinceMs ?? nowMs) : null;
+      if (topic !== undefined && unknownSinceMs !== null && nowMs - unknownSinceMs >= unknownTopicPatienceMs) {
         throw new UnknownTopicError(topic);
       }
       if (!isTransient(error) || nowMs + pauseMs >= deadlineMs) {

@@ -43,6 +43,8 @@ export interface KafkaLogOptions {
   readonly sessionTimeoutMs?: number;
   /** How often a consumer asks its group whether to rebalance. */
   readonly heartbeatMs?: number;
+  /** How often the leader of a group looks whether a topic has grown, or one that was missing has appeared. */
+  readonly growthCheckMs?: number;
   readonly clock?: Clock;
   readonly logger: Logger;
 }
@@ -56,6 +58,7 @@ const defaults = {
   sessionTimeoutMs: 15_000,
   /** A rebalance begins for a member at most this much later. */
   heartbeatMs: 500,
+  growthCheckMs: 10_000,
 };
 
 /** A broker that does not take a connection, or says nothing, for so long is passed over. */
@@ -107,9 +110,9 @@ class KafkaLog implements Log {
     });
   }
 
-  #newCluster(): Cluster {
+  #newCluster(timeoutMs = requestTimeoutMs): Cluster {
     const { clock, logger } = this.#settings;
-    return new Cluster(this.#bootstrap, this.#connection, clock, logger);
+    return new Cluster(this.#bootstrap, { ...this.#connection, requestTimeoutMs: timeoutMs }, clock, logger);
   }
 
   async connect(): Promise<void> {
@@ -139,7 +142,7 @@ class KafkaLog implements Log {
 
   ranges(topic: string): Promise<PartitionRange[]> {
     return this.#ask(topic, 'the ranges', async () => {
-      const partitions = await this.#cluster.partitions(topic);
+      const partitions = await this.#cluster.freshPartitionsOf(topic);
       const [starts, ends] = await Promise.all([
         listOffsets(this.#cluster, [{ topic, partitions }], earliest),
         listOffsets(this.#cluster, [{ topic, partitions }], latest),
@@ -154,7 +157,7 @@ class KafkaLog implements Log {
 
   offsetsAt(topic: string, timestampMs: number): Promise<PartitionOffset[]> {
     return this.#ask(topic, 'the offsets at a time', async () => {
-      const partitions = await this.#cluster.partitions(topic);
+      const partitions = await this.#cluster.freshPartitionsOf(topic);
       // The ends first: a record that comes between is then found by its time.
       const ends = await listOffsets(this.#cluster, [{ topic, partitions }], latest);
       const offsets = await listOffsets(this.#cluster, [{ topic, partitions }], Math.max(0, Math.floor(timestampMs)));
@@ -177,7 +180,7 @@ class KafkaLog implements Log {
   async committed(group: string, topic: string): Promise<Commit[]> {
     try {
       return await this.#ask(topic, `the commits of group ${group}`, async () => {
-        const partitions = await this.#cluster.partitions(topic);
+        const partitions = await this.#cluster.freshPartitionsOf(topic);
         return (await fetchCommits(this.#cluster, group, [{ topic, partitions }])).get(topic) ?? [];
       });
     } catch (error) {
@@ -197,11 +200,13 @@ class KafkaLog implements Log {
 
   async consume(options: ConsumeOptions): Promise<LogConsumer> {
     if (this.#closed !== null) throw new LogUnavailableError('the log is closed');
-    const { clock, logger, sessionTimeoutMs, heartbeatMs } = this.#settings;
-    const consumer: KafkaConsumer = new KafkaConsumer({
+    const { clock, logger, sessionTimeoutMs, heartbeatMs, growthCheckMs } = this.#settings;
+    // Two heartbeats that are not answered fit into a session.
+    const ownTimeoutMs = Math.min(requestTimeoutMs, sessionTimeoutMs / 2);
+    const consumer = new KafkaConsumer({
       ...options,
-      ...{ own: this.#newCluster(), shared: this.#cluster },
-      ...{ sessionTimeoutMs, heartbeatMs, clock, logger },
+      ...{ own: this.#newCluster(ownTimeoutMs), shared: this.#cluster },
+      ...{ sessionTimeoutMs, heartbeatMs, growthCheckMs, clock, logger },
     });
     this.#consumers.add(consumer);
     consumer.start();

@@ -3,7 +3,7 @@ import type { Assignment, ConsumerHandler, LogRecord, TopicPartition } from '../
 import type { Cluster } from './cluster.ts';
 import { fetchFrom } from './fetch.ts';
 import type { FetchedPartition } from './fetch-answer.ts';
-import { code, KafkaCodeError } from './kafka-error.ts';
+import { code, isTransient, KafkaCodeError } from './kafka-error.ts';
 import { earliest, latest, listOffsets, offsetOf } from './offsets.ts';
 import { decodeRecordSet } from './record-batch.ts';
 
@@ -22,6 +22,12 @@ const heldBytesMax = 16 * 1_048_576;
 
 /** After a fetch that failed, in milliseconds: an election takes tens of them, a broker's restart seconds. */
 const failurePauseMs = 100;
+
+/** Between two looks for the leaders of partitions that have none, in milliseconds: twice as long each time, up to … */
+const lookUpPauseMaxMs = 2_000;
+
+/** A partition that can't be read for so long, in milliseconds, is worth a line: elections are over by then. */
+const troubleAfterMs = 5_000;
 
 /** Before a partition that can't be decoded is tried again, in milliseconds; it won't change by itself. */
 const unreadablePauseMs = 5_000;
@@ -45,6 +51,8 @@ interface Partition extends TopicPartition {
   isFetching: boolean;
   /** In milliseconds of the monotonic clock. */
   restsUntilMs: number;
+  /** As `restsUntilMs`; null while it can be read. */
+  failsSinceMs: number | null;
 }
 
 export function partitionKey({ topic, partition }: TopicPartition): string {
@@ -63,6 +71,7 @@ export class Reader {
   #heldBytes = 0;
   #offering: NodeJS.Immediate | null = null;
   #isLookingUp = false;
+  #lookUpPauseMs = 0;
   #stopped = false;
 
   constructor(options: ReaderOptions) {
@@ -70,7 +79,8 @@ export class Reader {
     this.#partitions = new Map(
       options.assignments.map(({ topic, partition, offset }) => {
         const key = partitionKey({ topic, partition });
-        return [key, { key, topic, partition, position: offset, held: null, isFetching: false, restsUntilMs: 0 }];
+        const state = { position: offset, held: null, isFetching: false, restsUntilMs: 0, failsSinceMs: null };
+        return [key, { key, topic, partition, ...state }];
       }),
     );
   }
@@ -133,20 +143,17 @@ export class Reader {
     } catch (error) {
       this.#trouble(error);
     }
-    this.#isLookingUp = false;
     if (this.#stopped) return;
-    const stillUnknown = [...this.#partitions.values()].some(
+    const leaderless = [...this.#partitions.values()].filter(
       ({ topic, partition }) => this.#options.cluster.leaderIfKnown(topic, partition) === undefined,
     );
-    if (stillUnknown) this.#after(failurePauseMs, () => this.#pump());
-    this.#pumpKnown();
-  }
-
-  /** As `#pump`, for when a look-up has just ended: what it did not find is looked up again only after a pause. */
-  #pumpKnown(): void {
-    this.#isLookingUp = true;
+    for (const partition of leaderless) this.#failed(partition, new Error(`${partition.key} has no leader`));
+    this.#lookUpPauseMs = leaderless.length === 0 ? 0 : Math.min(2 * this.#lookUpPauseMs + 50, lookUpPauseMaxMs);
+    this.#after(this.#lookUpPauseMs, () => {
+      this.#isLookingUp = false;
+      this.#pump();
+    });
     this.#pump();
-    this.#isLookingUp = false;
   }
 
   async #fetch(leader: number, partitions: readonly Partition[]): Promise<void> {
@@ -181,10 +188,10 @@ export class Reader {
     if (answer.errorCode === code.offsetOutOfRange) return this.#relocate(partition);
     if (answer.errorCode !== code.none) {
       cluster.forgetTopic(partition.topic);
-      const error = new KafkaCodeError(answer.errorCode, `reading ${partition.key}`);
-      if (!error.isTransient) this.#trouble(error);
+      this.#failed(partition, new KafkaCodeError(answer.errorCode, `reading ${partition.key}`));
       return false;
     }
+    partition.failsSinceMs = null;
     try {
       const { records, nextOffset } = await decodeRecordSet(answer.recordSet, partition.position, answer.aborted);
       if (this.#stopped) return true;
@@ -243,6 +250,12 @@ export class Reader {
       run();
     }, delayMs);
     this.#timers.add(timer);
+  }
+
+  #failed(partition: Partition, error: Error): void {
+    const nowMs = this.#options.clock.monotonic();
+    partition.failsSinceMs ??= nowMs;
+    if (nowMs - partition.failsSinceMs >= troubleAfterMs || !isTransient(error)) this.#trouble(error);
   }
 
   #trouble(error: unknown): void {
