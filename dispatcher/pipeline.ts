@@ -81,7 +81,7 @@ export class Pipeline {
     const { clock } = this.#options;
     const next = { atMs: clock.now(), attempt: delivery.attempt, reason: 'the trigger was busy' };
     this.#tally(delivery.trigger).spilled();
-    void this.#settle(this.#appendRetry(delivery, next), hold);
+    void this.#settle(this.#appendRetry(delivery, next, null), hold);
   }
 
   /** A record that can't be read as what it should be goes raw to the dead-letter topic. */
@@ -165,7 +165,7 @@ export class Pipeline {
         return this.#delivered(delivery, outcome);
       case 'retry':
         this.#tally(delivery.trigger).retried();
-        return this.#appendRetry(delivery, fate);
+        return this.#appendRetry(delivery, fate, outcome);
       case 'deadLetter':
         return this.#deadLetter(delivery, fate.category, fate.reason, outcome);
     }
@@ -226,36 +226,39 @@ export class Pipeline {
     await this.#appendDeadLetter(topics().deadLetter, record, toDeadLetterReference(delivery, failure, null));
   }
 
-  #appendRetry(delivery: Delivery, next: { atMs: number; attempt: number; reason: string }): Promise<void> {
-    const { appender, clock, topics } = this.#options;
-    const record = toRetryRecord(delivery, next);
-    return appender.append(topics().retry(delivery.trigger.name), record, 0).catch((error: unknown) => {
+  /** @param outcome of the attempt that failed; null where none was made */
+  async #appendRetry(delivery: Delivery, next: Next, outcome: Outcome | null): Promise<void> {
+    const { appender, topics } = this.#options;
+    try {
+      await appender.append(topics().retry(delivery.trigger.name), toRetryRecord(delivery, next), 0);
+    } catch (error) {
       if (!(error instanceof RecordTooLargeError)) throw error;
-      // Nothing can wait that the retry topic can't hold: what is known of it is kept.
-      const failure = failureOf(delivery, `${next.reason}; can't be retried: ${error.message}`, null, clock.now());
-      this.#tally(delivery.trigger).deadLettered('too_large');
-      return this.#appendFailure(delivery, failure, null);
-    });
+      await this.#giveUp(delivery, 'too_large', `${next.reason}; can't be retried: ${error.message}`, outcome);
+    }
   }
 
-  /** Gives the delivery up: to the dead letter sink first if there is one, and to the dead-letter topic in every case. */
+  /** Gives the delivery up: to the dead letter sink first, if there is one. */
   async #deadLetter(delivery: Delivery, category: DeadLetterReason, reason: string, outcome: Outcome): Promise<void> {
-    if (delivery.target.kind === 'deadLetterSink') {
-      await this.#appendFailure(delivery, delivery.target.failure, `failed: ${reason}`);
-      return;
+    const { target, trigger } = delivery;
+    if (target.kind === 'deadLetterSink' || trigger.delivery.deadLetterSinkUri === null) {
+      return this.#giveUp(delivery, category, reason, outcome);
     }
-    this.#tally(delivery.trigger).deadLettered(category);
+    this.#tally(trigger).deadLettered(category);
     const failure = failureOf(delivery, reason, outcome, this.#options.clock.now());
-    if (delivery.trigger.delivery.deadLetterSinkUri === null) {
-      await this.#appendFailure(delivery, failure, null);
-      return;
-    }
     await this.#attempt({
       ...delivery,
       attempt: 1,
       firstAttemptAtMs: null,
       target: { kind: 'deadLetterSink', failure },
     });
+  }
+
+  /** What no more is done about lies in the dead-letter topic: the failure, and what the sink said to it. */
+  #giveUp(delivery: Delivery, category: DeadLetterReason, reason: string, outcome: Outcome | null): Promise<void> {
+    const { target, trigger } = delivery;
+    if (target.kind === 'deadLetterSink') return this.#appendFailure(delivery, target.failure, `failed: ${reason}`);
+    this.#tally(trigger).deadLettered(category);
+    return this.#appendFailure(delivery, failureOf(delivery, reason, outcome, this.#options.clock.now()), null);
   }
 
   #appendFailure(delivery: GivenUp, failure: Failure, sink: SinkOutcome | null): Promise<void> {
@@ -318,6 +321,13 @@ export interface PipelineOptions {
   readonly waitingEventsMax: number;
   /** Aborts when what is still in flight is to be cut. */
   readonly signal: AbortSignal;
+}
+
+/** When a delivery is tried next, and why. */
+interface Next {
+  readonly atMs: number;
+  readonly attempt: number;
+  readonly reason: string;
 }
 
 /** Where a record belongs to no trigger: an empty label is no label for Prometheus. */

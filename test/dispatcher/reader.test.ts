@@ -1,46 +1,21 @@
 import t from 'tap';
 import { StaleEpochError } from '../../broker/log/errors.ts';
-import type { Assignment, ConsumeOptions, Log, LogRecord, TopicCommit, TopicPartition } from '../../broker/log/log.ts';
+import type { Assignment } from '../../broker/log/log.ts';
 import { LaneReader, type TakenRecord, type WindowLimits } from '../../dispatcher/lane/reader.ts';
 import { decodeSettled } from '../../dispatcher/settle.ts';
 import { ManualClock } from '../support/manual-clock.ts';
+import { logRecord, ScriptedLog } from '../support/scripted-log.ts';
 import { silent } from '../support/silent.ts';
 
 const roomy: WindowLimits = { recordsMax: 1_000, bytesMax: 10_000_000 };
 
-/** A consumer that does what the test says, where a log would do it at a time of its own. */
+/** A reader on a log that the test plays. */
 async function startReader(window = roomy) {
   const clock = new ManualClock();
   const taken: TakenRecord[] = [];
-  const commits: TopicCommit[][] = [];
-  const paused = new Set<string>();
-  let options: ConsumeOptions | undefined;
-  let refuseCommit: Error | undefined;
-  let consumers = 0;
-  const key = ({ topic, partition }: TopicPartition) => `${topic}/${partition}`;
-  const log = {
-    async consume(given: ConsumeOptions) {
-      options = given;
-      consumers++;
-      return {
-        pause(partitions: readonly TopicPartition[]) {
-          for (const one of partitions) paused.add(key(one));
-        },
-        resume(partitions: readonly TopicPartition[]) {
-          for (const one of partitions) paused.delete(key(one));
-        },
-        async commit(_epoch: number, some: readonly TopicCommit[]) {
-          if (refuseCommit) throw refuseCommit;
-          commits.push([...some]);
-        },
-        async close() {
-          given.handler.assigned([], 99);
-        },
-      };
-    },
-  } as unknown as Log;
+  const script = new ScriptedLog();
   const reader = new LaneReader({
-    ...{ log, clock, window, logger: silent },
+    ...{ log: script.log, clock, window, logger: silent },
     group: 'group',
     startAt: 'earliest',
     onRecord: (record) => taken.push(record),
@@ -48,29 +23,17 @@ async function startReader(window = roomy) {
     onDisturbed: () => {},
   });
   await reader.start(['events']);
-  const handler = () => {
-    if (!options) throw new Error('not consuming');
-    return options.handler;
-  };
+  const { commits, paused } = script;
   return {
-    ...{ reader, clock, taken, commits, paused },
-    assign: (partitions: readonly Partial<Assignment>[], epoch = 1) =>
-      handler().assigned(
-        partitions.map((one) => ({ topic: 'events', partition: 0, offset: 0, metadata: '', end: 10_000, ...one })),
-        epoch,
+    ...{ reader, clock, taken, commits, paused, script },
+    assign: (partitions: readonly Partial<Assignment>[], epoch?: number) => script.assign(partitions, epoch),
+    offer: (offsets: readonly number[], partition = 0, nextOffset?: number) =>
+      script.offer(
+        offsets.map((offset) => logRecord(offset)),
+        { partition, ...(nextOffset !== undefined && { nextOffset }) },
       ),
-    offer: (offsets: readonly number[], partition = 0, nextOffset = (offsets.at(-1) ?? 0) + 1) =>
-      handler().records({ topic: 'events', partition, records: offsets.map(record), nextOffset }),
-    refuseCommits: (error: Error | undefined) => {
-      refuseCommit = error;
-    },
-    consumers: () => consumers,
     offsets: () => taken.map((one) => one.record.offset),
   };
-}
-
-function record(offset: number): LogRecord {
-  return { offset, timestampMs: 0, key: null, value: Buffer.alloc(100), headers: {} };
 }
 
 function range(first: number, end: number): number[] {
@@ -183,17 +146,17 @@ t.test('what is kept over a rebalance is not handed out again, and is committed 
 });
 
 t.test('a commit that fails is repeated', async (t) => {
-  const { assign, offer, taken, commits, clock, refuseCommits } = await startReader();
+  const { assign, offer, taken, commits, clock, script } = await startReader();
   assign([{}]);
   await clock.advance(100);
   offer([0]);
   for (const error of [new Error('no coordinator'), new StaleEpochError(1, 2)]) {
     commits.length = 0;
-    refuseCommits(error);
+    script.refuseCommits = error;
     taken[0]?.settle();
     await clock.advance(100);
     t.same(commits, []);
-    refuseCommits(undefined);
+    script.refuseCommits = undefined;
     await clock.advance(100);
     t.match(commits, [[{ offset: 1 }]], error.message);
     assign([{ offset: 1 }], 2);
@@ -240,11 +203,11 @@ t.test('closing does not wait for ever', async (t) => {
 });
 
 t.test('a change of topics disturbs nothing that is in flight', async (t) => {
-  const { assign, offer, taken, reader, offsets, consumers, commits, clock } = await startReader();
+  const { assign, offer, taken, reader, offsets, script, commits, clock } = await startReader();
   assign([{}]);
   offer([0, 1]);
   await reader.changeTopics(['events', 'more']);
-  t.equal(consumers(), 2);
+  t.equal(script.consumers, 2);
   assign([{}, { topic: 'more' }]);
   t.equal(offer([0, 1, 2]), 3);
   t.same(offsets(), [0, 1, 2]);

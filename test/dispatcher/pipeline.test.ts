@@ -1,0 +1,257 @@
+import t from 'tap';
+import { RecordTooLargeError } from '../../broker/log/errors.ts';
+import type { Gatherer } from '../../broker/log/gather.ts';
+import type { LogRecord, NewRecord } from '../../broker/log/log.ts';
+import { brokerTopics } from '../../broker/topics.ts';
+import type { Registry, RegistrySnapshot } from '../../broker/trigger/registry.ts';
+import { defaultDelivery, type Trigger } from '../../broker/trigger/trigger.ts';
+import { DurableAppender } from '../../dispatcher/append.ts';
+import type { Deliverer } from '../../dispatcher/deliver.ts';
+import type { Delivery, Outcome } from '../../dispatcher/fate.ts';
+import { Pipeline } from '../../dispatcher/pipeline.ts';
+import { fromRetryRecord } from '../../dispatcher/retry.ts';
+import { createMetrics } from '../../runtime/metrics.ts';
+import { testDelivery, testEvent, testTrigger } from '../support/events.ts';
+import { ManualClock } from '../support/manual-clock.ts';
+import { silent } from '../support/silent.ts';
+
+const name = { namespace: 'default', name: 'default' };
+const topics = brokerTopics('posthorn', name);
+const sinkUri = 'http://127.0.0.1:2/';
+
+function answered(status: number, headers: string[] = [], body = ''): Outcome {
+  return { kind: 'answered', status, headers, body: Buffer.from(body), truncated: false };
+}
+
+/** A pipeline whose subscribers and log do what the test says. */
+function startPipeline(triggers: readonly Trigger[]) {
+  const clock = new ManualClock();
+  const cut = new AbortController();
+  const appended: { topic: string; record: NewRecord }[] = [];
+  const attempts: { url: string; delivery: Delivery; hops: number }[] = [];
+  const answers = new Map<string, Outcome | Promise<Outcome>>();
+  let refuse: (topic: string, record: NewRecord) => Error | undefined = () => undefined;
+  const byUid = new Map(triggers.map((trigger) => [trigger.uid, trigger]));
+  const snapshot = { triggers: byUid, unreadable: new Set(), discarded: new Set<string>() };
+  const gatherer = {
+    append: async (topic: string, record: NewRecord) => {
+      const error = refuse(topic, record);
+      if (error) throw error;
+      appended.push({ topic, record });
+    },
+  } as unknown as Gatherer;
+  const deliverer: Deliverer = {
+    attempt: async (delivery, url, hops, signal) => {
+      attempts.push({ url, delivery, hops });
+      const aborted = new Promise<never>((_, reject) => {
+        signal.addEventListener('abort', () => reject(signal.reason));
+      });
+      return Promise.race([answers.get(url) ?? answered(200), aborted]);
+    },
+    close: async () => {},
+  };
+  const pipeline = new Pipeline({
+    broker: 'default/default',
+    registry: { name, snapshot: () => snapshot as unknown as RegistrySnapshot } as unknown as Registry,
+    topics: () => topics,
+    deliverer,
+    appender: new DurableAppender(gatherer, clock, silent, cut.signal),
+    clock,
+    logger: silent,
+    metrics: createMetrics(),
+    waitingEventsMax: 10,
+    signal: cut.signal,
+  });
+  return {
+    ...{ pipeline, clock, cut, appended, attempts, answers, snapshot },
+    refuse(when: typeof refuse): void {
+      refuse = when;
+    },
+    /** Delivers and tells what became of the record that it came from. */
+    run(delivery: Delivery): { state: 'held' | 'settled' | 'dropped' } {
+      const held: { state: 'held' | 'settled' | 'dropped' } = { state: 'held' };
+      pipeline.deliver(delivery, {
+        settle: () => {
+          held.state = 'settled';
+        },
+        drop: () => {
+          held.state = 'dropped';
+        },
+      });
+      return held;
+    },
+  };
+}
+
+function text(record: NewRecord | undefined, header: string): string | undefined {
+  const value = record?.headers[header];
+  return value === undefined ? undefined : String(value);
+}
+
+const tooLarge = (topic: string) => new RecordTooLargeError(topic, 2_000_000, 1_000_000);
+const trigger = testTrigger('http://127.0.0.1:1/');
+const withSink = testTrigger('http://127.0.0.1:1/', {
+  delivery: { ...defaultDelivery, attemptsMax: 2, jitter: 0, deadLetterSinkUri: sinkUri },
+});
+
+t.test('nothing is settled before its fate is durable, however long the log refuses it', async (t) => {
+  const { run, refuse, clock, answers, appended } = startPipeline([trigger]);
+  answers.set(trigger.subscriberUri, answered(503));
+  refuse(() => new Error('no leader'));
+  const held = run(testDelivery(trigger));
+  await clock.advance(60_000);
+  t.equal(held.state, 'held');
+  refuse(() => undefined);
+  await clock.advance(5_000);
+  t.equal(held.state, 'settled');
+  t.same(
+    appended.map(({ topic }) => topic),
+    [topics.retry('all')],
+  );
+});
+
+t.test('while a reply is being appended again, the subscriber is not called again', async (t) => {
+  const { run, refuse, clock, answers, attempts, appended } = startPipeline([trigger]);
+  const headers = ['ce-specversion', '1.0', 'ce-id', 'r', 'ce-source', '/h', 'ce-type', 'reply'];
+  answers.set(trigger.subscriberUri, answered(200, headers));
+  refuse(() => new Error('no leader'));
+  const held = run(testDelivery(trigger));
+  await clock.advance(60_000);
+  t.equal(held.state, 'held');
+  refuse(() => undefined);
+  await clock.advance(5_000);
+  t.equal(held.state, 'settled');
+  t.equal(attempts.length, 1);
+  t.match(appended, [{ topic: topics.events, record: { headers: { ce_id: 'r', ce_posthornhops: '1' } } }]);
+});
+
+t.test('what the retry topic can not hold is dead-lettered with the reason', async (t) => {
+  const { run, refuse, clock, answers, appended } = startPipeline([trigger]);
+  answers.set(trigger.subscriberUri, answered(503));
+  refuse((topic) => (topic === topics.retry('all') ? tooLarge(topic) : undefined));
+  const held = run(testDelivery(trigger));
+  await clock.advance(0);
+  t.equal(held.state, 'settled');
+  t.same(
+    appended.map(({ topic }) => topic),
+    [topics.deadLetter],
+  );
+  t.match(text(appended[0]?.record, 'posthorn-reason'), /^status 503; can't be retried: 2000000 bytes/);
+  t.equal(text(appended[0]?.record, 'posthorn-attempts'), '1');
+});
+
+t.test('what even the dead-letter topic can not hold is kept as a reference to where it stands', async (t) => {
+  const { run, refuse, clock, answers, appended } = startPipeline([trigger]);
+  answers.set(trigger.subscriberUri, answered(400));
+  refuse((topic, record) => (record.value !== null ? tooLarge(topic) : undefined));
+  const held = run(testDelivery(trigger, testEvent({}, Buffer.from('large'))));
+  await clock.advance(0);
+  t.equal(held.state, 'settled');
+  t.equal(appended.length, 1);
+  t.equal(text(appended[0]?.record, 'posthorn-origin'), 'events/0/7');
+  t.equal(text(appended[0]?.record, 'posthorn-reason'), 'status 400');
+});
+
+t.test('a reply that the events topic can not hold is dead-lettered, and the delivery stands', async (t) => {
+  const { run, refuse, clock, answers, appended } = startPipeline([trigger]);
+  const headers = ['ce-specversion', '1.0', 'ce-id', 'r', 'ce-source', '/h', 'ce-type', 'reply'];
+  answers.set(trigger.subscriberUri, answered(200, headers, 'large'));
+  refuse((topic) => (topic === topics.events ? tooLarge(topic) : undefined));
+  const held = run(testDelivery(trigger));
+  await clock.advance(0);
+  t.equal(held.state, 'settled');
+  t.same(
+    appended.map(({ topic }) => topic),
+    [topics.deadLetter],
+  );
+  t.match(text(appended[0]?.record, 'posthorn-reason'), /^reply too large/);
+  t.equal(text(appended[0]?.record, 'ce_id'), 'r', 'the reply itself');
+});
+
+t.test('a dead letter sink that fails is tried again through the retry topic, with what is to be said', async (t) => {
+  const { run, clock, answers, attempts, appended } = startPipeline([withSink]);
+  answers.set(withSink.subscriberUri, answered(400, [], 'no such order'));
+  answers.set(sinkUri, answered(503));
+  const first = run(testDelivery(withSink, testEvent({}, Buffer.from('data')), { attempt: 2 }));
+  await clock.advance(0);
+  t.equal(first.state, 'settled');
+  t.same(
+    attempts.map(({ url }) => url),
+    [withSink.subscriberUri, sinkUri],
+  );
+  t.equal(attempts[1]?.delivery.event.attributes.knativeerrorcode, '400');
+  const [retried] = appended.splice(0);
+  t.equal(retried?.topic, topics.retry('all'));
+  t.equal(text(retried?.record, 'ce_knativeerrorcode'), undefined, 'the event waits as it was');
+
+  // The process has restarted: what is known comes from the record.
+  const item = fromRetryRecord(asLogRecord(retried?.record));
+  const second = run({ ...item, trigger: withSink });
+  await clock.advance(0);
+  t.equal(second.state, 'settled');
+  const [letter] = appended;
+  t.equal(letter?.topic, topics.deadLetter);
+  t.match(letter?.record.headers, {
+    'posthorn-reason': 'status 400',
+    'posthorn-attempts': '2',
+    'posthorn-dead-letter-sink': 'failed: status 503 (attempt 2 of 2)',
+    ce_knativeerrorcode: '400',
+    ce_knativeerrordata: Buffer.from('no such order').toString('base64'),
+  });
+});
+
+t.test('an attempt is made under the settings that are in force when its turn comes', async (t) => {
+  const { run, clock, attempts, snapshot, answers } = startPipeline([{ ...trigger, maxInFlight: 1 }]);
+  const { promise, resolve } = Promise.withResolvers<Outcome>();
+  answers.set(trigger.subscriberUri, promise);
+  run(testDelivery({ ...trigger, maxInFlight: 1 }));
+  run(testDelivery(trigger));
+  const moved = { ...trigger, subscriberUri: 'http://127.0.0.1:3/' };
+  snapshot.triggers.set(trigger.uid, moved);
+  resolve(answered(200));
+  await clock.advance(0);
+  t.same(
+    attempts.map(({ url }) => url),
+    [trigger.subscriberUri, moved.subscriberUri],
+  );
+});
+
+t.test('a delivery whose trigger was deleted meanwhile is dead-lettered without an attempt', async (t) => {
+  const { run, clock, attempts, appended, snapshot } = startPipeline([]);
+  const held = run(testDelivery(trigger));
+  await clock.advance(0);
+  t.equal(held.state, 'settled');
+  t.equal(attempts.length, 0);
+  t.match(appended, [{ topic: topics.deadLetter, record: { headers: { 'posthorn-reason': 'trigger deleted' } } }]);
+  snapshot.discarded.add(trigger.uid);
+  const discarded = run(testDelivery(trigger));
+  await clock.advance(0);
+  t.equal(discarded.state, 'settled');
+  t.equal(appended.length, 1, 'discarded where the deletion said so');
+});
+
+t.test('at shutdown what has not begun is let go, and what is cut stays unsettled', async (t) => {
+  const { run, clock, pipeline, cut, answers, attempts } = startPipeline([{ ...trigger, maxInFlight: 1 }]);
+  answers.set(trigger.subscriberUri, new Promise<Outcome>(() => {}));
+  const inFlight = run(testDelivery({ ...trigger, maxInFlight: 1 }));
+  const waiting = run(testDelivery(trigger));
+  await clock.advance(0);
+  pipeline.drain();
+  t.equal(inFlight.state, 'held');
+  cut.abort(new Error('stopping'));
+  await clock.advance(0);
+  t.equal(inFlight.state, 'dropped');
+  t.equal(waiting.state, 'dropped');
+  t.equal(attempts.length, 1);
+});
+
+function asLogRecord(record: NewRecord | undefined): LogRecord {
+  const headers = Object.entries(record?.headers ?? {}).map(([header, value]) => [header, Buffer.from(String(value))]);
+  return {
+    offset: 0,
+    timestampMs: 0,
+    key: record?.key ?? null,
+    value: record?.value ?? null,
+    headers: Object.fromEntries(headers),
+  };
+}

@@ -1,0 +1,61 @@
+import type { Assignment, ConsumeOptions, Log, LogRecord, TopicCommit, TopicPartition } from '../../broker/log/log.ts';
+
+/**
+ * A consumer that does what the test says, when it says so, where a log would do it at a time of its own. Only
+ * `consume` is there.
+ */
+export class ScriptedLog {
+  readonly commits: TopicCommit[][] = [];
+  readonly paused = new Set<string>();
+  /** What `commit` rejects with. */
+  refuseCommits: Error | undefined;
+  consumers = 0;
+  #options: ConsumeOptions | undefined;
+
+  readonly log = {
+    consume: async (given: ConsumeOptions) => {
+      this.#options = given;
+      this.consumers++;
+      return {
+        pause: (partitions: readonly TopicPartition[]) => {
+          for (const one of partitions) this.paused.add(keyOf(one));
+        },
+        resume: (partitions: readonly TopicPartition[]) => {
+          for (const one of partitions) this.paused.delete(keyOf(one));
+        },
+        commit: async (_epoch: number, some: readonly TopicCommit[]) => {
+          if (this.refuseCommits) throw this.refuseCommits;
+          this.commits.push([...some]);
+        },
+        close: async () => given.handler.assigned([], 99),
+      };
+    },
+  } as unknown as Log;
+
+  assign(partitions: readonly Partial<Assignment>[], epoch = 1): void {
+    this.#handler.assigned(
+      partitions.map((one) => ({ topic: 'events', partition: 0, offset: 0, metadata: '', end: 10_000, ...one })),
+      epoch,
+    );
+  }
+
+  /** Offers records and returns how many were taken. */
+  offer(records: readonly LogRecord[], at: Partial<TopicPartition & { nextOffset: number }> = {}): number {
+    const { topic = 'events', partition = 0, nextOffset = (records.at(-1)?.offset ?? 0) + 1 } = at;
+    return this.#handler.records({ topic, partition, records, nextOffset });
+  }
+
+  get #handler() {
+    if (!this.#options) throw new Error('nobody consumes');
+    return this.#options.handler;
+  }
+}
+
+/** A record for tests as the log hands it out. */
+export function logRecord(offset: number, record: Partial<LogRecord> = {}): LogRecord {
+  return { offset, timestampMs: 0, key: null, value: Buffer.alloc(100), headers: {}, ...record };
+}
+
+function keyOf({ topic, partition }: TopicPartition): string {
+  return `${topic}/${partition}`;
+}
