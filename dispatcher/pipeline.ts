@@ -112,7 +112,13 @@ export class Pipeline {
   /** The delivery's turn has come, under the revision of its trigger that is in force now. */
   #begin(waiting: Delivery): Promise<void> {
     const trigger = this.#options.registry.snapshot().triggers.get(waiting.trigger.uid);
-    return trigger ? this.#attempt({ ...waiting, trigger }) : this.#abandon(waiting);
+    if (!trigger) return this.#abandon(waiting);
+    const delivery = { ...waiting, trigger };
+    const { target } = delivery;
+    if (target.kind === 'subscriber') return this.#attempt(delivery, trigger.subscriberUri);
+    const sinkUri = trigger.delivery.deadLetterSinkUri;
+    // A revision may have taken the sink away.
+    return sinkUri === null ? this.#appendFailure(delivery, target.failure, null) : this.#attempt(delivery, sinkUri);
   }
 
   async #abandon(delivery: GivenUp): Promise<void> {
@@ -122,35 +128,29 @@ export class Pipeline {
     await this.#appendFailure(delivery, failureOf(delivery, 'trigger deleted', null, clock.now()), null);
   }
 
-  async #attempt(waiting: Delivery): Promise<void> {
+  async #attempt(waiting: Delivery, url: string): Promise<void> {
     const { clock } = this.#options;
     const startedAtMs = clock.now();
     const delivery = { ...waiting, firstAttemptAtMs: waiting.firstAttemptAtMs ?? startedAtMs };
-    const outcome = await this.#call(delivery);
+    const outcome = await this.#call(delivery, url);
     const { delivery: policy } = delivery.trigger;
     const fate = decide(outcome, delivery.attempt, policy, clock.now(), Math.random());
     if (fate.kind !== 'delivered') this.#logFailure(delivery, outcome, fate, clock.now() - startedAtMs);
     await this.#apply(delivery, fate, outcome);
   }
 
-  /** One request to whom the delivery is for. */
-  async #call(delivery: Delivery): Promise<Outcome> {
+  /** One request, observed. */
+  async #call(delivery: Delivery, url: string): Promise<Outcome> {
     const { clock, deliverer, signal } = this.#options;
-    const { trigger, target, event } = delivery;
-    const hops = hopsOfDelivery(event);
+    const { trigger, target } = delivery;
+    const hops = hopsOfDelivery(delivery.event);
+    const event =
+      target.kind === 'subscriber' ? delivery.event : deadLetterEvent(delivery.event, trigger, target.failure);
     const tally = this.#tally(trigger);
     const startedAt = clock.monotonic();
     tally.started();
     try {
-      const outcome =
-        target.kind === 'subscriber'
-          ? await deliverer.attempt(delivery, trigger.subscriberUri, hops, signal)
-          : await deliverer.attempt(
-              { ...delivery, event: deadLetterEvent(event, trigger, target.failure) },
-              trigger.delivery.deadLetterSinkUri ?? '',
-              hops,
-              signal,
-            );
+      const outcome = await deliverer.attempt({ ...delivery, event }, url, hops, signal);
       tally.ended(classOf(outcome), (clock.monotonic() - startedAt) / 1_000);
       return outcome;
     } catch (error) {
@@ -240,17 +240,19 @@ export class Pipeline {
   /** Gives the delivery up: to the dead letter sink first, if there is one. */
   async #deadLetter(delivery: Delivery, category: DeadLetterReason, reason: string, outcome: Outcome): Promise<void> {
     const { target, trigger } = delivery;
-    if (target.kind === 'deadLetterSink' || trigger.delivery.deadLetterSinkUri === null) {
+    const sinkUri = trigger.delivery.deadLetterSinkUri;
+    if (target.kind === 'deadLetterSink' || sinkUri === null) {
       return this.#giveUp(delivery, category, reason, outcome);
     }
     this.#tally(trigger).deadLettered(category);
     const failure = failureOf(delivery, reason, outcome, this.#options.clock.now());
-    await this.#attempt({
+    const toSink: Delivery = {
       ...delivery,
       attempt: 1,
       firstAttemptAtMs: null,
       target: { kind: 'deadLetterSink', failure },
-    });
+    };
+    await this.#attempt(toSink, sinkUri);
   }
 
   /** What no more is done about lies in the dead-letter topic: the failure, and what the sink said to it. */

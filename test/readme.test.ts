@@ -5,7 +5,14 @@ import { promisify } from 'node:util';
 import t, { type Test } from 'tap';
 import { claimPorts } from '../examples/lib/ports.ts';
 import { copyOfCheckout } from './examples/checkout.ts';
-import { atTerminal, outsideTap, shellEnvironment, slowMs, type Terminal } from './examples/terminal.ts';
+import {
+  atTerminal,
+  compileGoHandler,
+  outsideTap,
+  shellEnvironment,
+  slowMs,
+  type Terminal,
+} from './examples/terminal.ts';
 import { kafkaBrokers } from './support/kafka.ts';
 import { until } from './support/until.ts';
 
@@ -52,6 +59,7 @@ t.test('each command of the README is run by a test', async (t) => {
 });
 
 t.test('the two commands bring up the quickstart', async (t) => {
+  await compileGoHandler();
   const clone = copyOfCheckout(t);
   const terminal = atTerminal(t, ['sh', '-c', withDryCi(t, command('quickstart'))], {
     cwd: clone,

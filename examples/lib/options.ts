@@ -12,6 +12,8 @@ export interface Options {
   /** How many events are sent. */
   readonly events: number;
   readonly ratePerSecond: number;
+  /** How long events wait for a handler that is being compiled. */
+  readonly patienceSeconds: number;
 }
 
 /** The command line is wrong, or a port is taken: its message is for the user. */
@@ -41,6 +43,7 @@ export function readOptions(
     data: values.data ?? env.POSTHORN_DATA ?? defaults.data,
     events: count('--events', values.events, defaults.events, 1_000_000),
     ratePerSecond: Math.max(1, count('--rate', values.rate, defaults.ratePerSecond, 1_000)),
+    patienceSeconds: count('--patience', values.patience, defaults.patienceSeconds, 3_600),
   };
 }
 
@@ -53,13 +56,22 @@ export function helpText(command: string, defaults: Options): string {
   --data DIR        where everything is kept (${defaults.data}; or POSTHORN_DATA)
   --events N        how many events are sent (${defaults.events})
   --rate N          events a second (${defaults.ratePerSecond})
+  --patience N      seconds to wait for a handler that is compiled; after that it joins later (${defaults.patienceSeconds})
 
 A port of 0 picks a free one.`;
 }
 
 function parse(argv: readonly string[]) {
   const text = { type: 'string' } as const;
-  const options = { port: text, 'admin-port': text, 'service-port': text, data: text, events: text, rate: text };
+  const options = {
+    port: text,
+    'admin-port': text,
+    'service-port': text,
+    data: text,
+    events: text,
+    rate: text,
+    patience: text,
+  };
   try {
     return parseArgs({ args: [...argv], options: { ...options, help: { type: 'boolean', short: 'h' } } }).values;
   } catch (error) {

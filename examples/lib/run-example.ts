@@ -1,4 +1,5 @@
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Addresses, Example } from './example.ts';
@@ -7,8 +8,8 @@ import { posthornProcess, waitUntilReady } from './posthorn.ts';
 import { Processes } from './processes.ts';
 import { Screen } from './screen.ts';
 import { type Draft, sendEvents } from './send.ts';
-import { place, startServices } from './services.ts';
-import { triggersFolder } from './triggers-folder.ts';
+import { type Late, type PlacedService, place, startServices } from './services.ts';
+import { addTrigger, triggersFolder } from './triggers-folder.ts';
 
 /** Time for the last deliveries to be printed before the summary. */
 const settleMs = 500;
@@ -26,6 +27,8 @@ const sameSignalMs = 500;
 export async function runExample(example: Example, argv: readonly string[]): Promise<void> {
   const end = new AbortController();
   const processes = new Processes();
+  // What `go run` builds: an interrupted one leaves it there.
+  process.env.GOTMPDIR = mkdtempSync(path.join(tmpdir(), 'posthorn-example-'));
   const release = listenForEnd(processes, end);
   try {
     const options = readOptions(argv, process.env, example.defaults);
@@ -59,7 +62,10 @@ function listenForEnd(processes: Processes, end: AbortController): () => void {
   };
   const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
   for (const signal of signals) process.on(signal, onSignal);
-  const onExit = (): void => processes.kill();
+  const onExit = (): void => {
+    processes.kill();
+    rmSync(process.env.GOTMPDIR ?? '', { recursive: true, force: true });
+  };
   process.on('exit', onExit);
   // Whoever read our output has gone, as in `npm start | head`.
   process.stdout.on('error', () => end.abort(ended));
@@ -70,7 +76,6 @@ function listenForEnd(processes: Processes, end: AbortController): () => void {
   return () => {
     clearInterval(watch);
     for (const signal of signals) process.off(signal, onSignal);
-    process.off('exit', onExit);
   };
 }
 
@@ -85,8 +90,8 @@ async function play(example: Example, options: Options, processes: Processes, en
   const screen = new Screen([...services.map(({ service }) => service.label), 'posthorn']);
   const data = path.resolve(options.data);
   mkdirSync(data, { recursive: true });
-  const triggers = triggersFolder(path.join(example.folder, 'triggers'), path.join(data, 'triggers'), services);
-  await startServices(example.folder, services, processes, screen, end);
+  const late = await startServices(example.folder, services, options.patienceSeconds, processes, screen, end);
+  const triggers = serveTriggers(example, path.join(data, 'triggers'), services, late, end);
 
   const logFile = path.join(data, 'posthorn.log');
   const settings = { port, adminPort, triggers, data: path.join(data, 'log'), logFile };
@@ -110,6 +115,25 @@ async function play(example: Example, options: Options, processes: Processes, en
   console.log(`${example.next(at)}\n\nPress Ctrl-C to end.`);
   await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
   signal.throwIfAborted();
+}
+
+/** The folder of triggers to serve. Those of late services follow when these listen. */
+function serveTriggers(
+  example: Example,
+  copy: string,
+  services: readonly PlacedService[],
+  late: readonly Late[],
+  end: AbortController,
+): string {
+  const folder = path.join(example.folder, 'triggers');
+  const isLate = (service: PlacedService): boolean => late.some(({ placed }) => placed === service);
+  const listening = services.filter((service) => service.present && !isLate(service));
+  for (const { placed, listening } of late) {
+    console.log(`${placed.service.file} is being compiled, which takes a while the first time; its trigger follows.`);
+    const join = (): void => addTrigger(folder, copy, placed);
+    listening.then(join).catch((error: unknown) => end.abort(error));
+  }
+  return triggersFolder(folder, copy, services, listening);
 }
 
 function addresses(port: number, adminPort: number, triggers: string): Addresses {

@@ -26,9 +26,6 @@ export interface Placed {
 /** `go run` compiles the standard library the first time, on a slow machine for a minute. */
 const listenTimeoutMs = 180_000;
 
-/** After this long we say what is waited for. */
-const patienceMs = 2_000;
-
 /** Finds the ports of Posthorn and of the services, and names the runtimes that are missing. */
 export async function place(example: Example, { port, adminPort, servicePort }: Options): Promise<Placed> {
   const [ingress = 0, admin = 0, ...ports] = await claimPorts([
@@ -51,48 +48,64 @@ export async function place(example: Example, { port, adminPort, servicePort }: 
   return { port: ingress, adminPort: admin, services };
 }
 
-/** Starts those that are present and resolves when all listen. Aborts `end` if one ends before. */
+/** A service that is being compiled, and when it listens. */
+export interface Late {
+  readonly placed: PlacedService;
+  readonly listening: Promise<void>;
+}
+
+/**
+ * Starts those that are present and resolves when they listen; those that are still being compiled when the patience
+ * is over are given back. Aborts `end` if one ends before it listens.
+ */
 export async function startServices(
   folder: string,
   services: readonly PlacedService[],
+  patienceSeconds: number,
   processes: Processes,
   screen: Screen,
   end: AbortController,
-): Promise<void> {
+): Promise<Late[]> {
   const urlOf = (label: string): string =>
     `http://127.0.0.1:${services.find(({ service }) => service.label === label)?.port}`;
-  const present = services.filter((placed) => placed.present);
+
+  const start = async ({ service, port }: PlacedService): Promise<void> => {
+    const { label, runtime, file } = service;
+    const { command, run } = runtimes[runtime];
+    let listening = false;
+    processes.start({
+      command,
+      args: run(path.join(folder, file), port),
+      env: { ...process.env, ...service.env?.(urlOf), PORT: String(port) },
+      stopSignal: 'SIGINT',
+      onLine: (line) => screen.print(label, line),
+      onEnd(how) {
+        screen.print(label, `ended: ${how}`);
+        if (!listening) end.abort(new ExampleError(`${file} did not start.`));
+      },
+    });
+    await waitUntilListening(service, port, end.signal);
+    listening = true;
+  };
+
+  const starting = services
+    .filter(({ present }) => present)
+    .map((placed) => ({ placed, isLate: false, listening: start(placed) }));
   await Promise.all(
-    present.map(async ({ service, port }) => {
-      const { label, runtime, file } = service;
-      const { command, run } = runtimes[runtime];
-      let listening = false;
-      processes.start({
-        command,
-        args: run(path.join(folder, file), port),
-        env: { ...process.env, ...service.env?.(urlOf), PORT: String(port) },
-        stopSignal: 'SIGINT',
-        onLine: (line) => screen.print(label, line),
-        onEnd(how) {
-          screen.print(label, `ended: ${how}`);
-          if (!listening) end.abort(new ExampleError(`${file} did not start.`));
-        },
-      });
-      await waitUntilListening(service, port, end.signal);
-      listening = true;
+    starting.map(async (one) => {
+      if (one.placed.service.runtime !== 'go') return one.listening;
+      const patience = delay(patienceSeconds * 1_000, true, { signal: end.signal });
+      one.isLate = (await Promise.race([one.listening, patience])) === true;
     }),
   );
+  return starting.filter(({ isLate }) => isLate);
 }
 
-async function waitUntilListening({ file, runtime }: Service, port: number, signal: AbortSignal): Promise<void> {
+async function waitUntilListening({ file }: Service, port: number, signal: AbortSignal): Promise<void> {
   const startedMs = performance.now();
-  let told = false;
   while (!(await isListening(port))) {
-    const waitedMs = performance.now() - startedMs;
-    if (waitedMs > listenTimeoutMs) throw new ExampleError(`${file} does not listen on port ${port}.`);
-    if (waitedMs > patienceMs && !told) {
-      console.log(`Waiting for ${file} to listen${runtime === 'go' ? '; Go compiles it first' : ''} …`);
-      told = true;
+    if (performance.now() - startedMs > listenTimeoutMs) {
+      throw new ExampleError(`${file} does not listen on port ${port}.`);
     }
     await delay(50, undefined, { signal });
   }

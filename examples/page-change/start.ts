@@ -12,6 +12,7 @@ await runExample(
       data: '.posthorn/page-change',
       events: 12,
       ratePerSecond: 1,
+      patienceSeconds: 4,
     },
     services: [
       { label: 'wiki', runtime: 'python', file: 'wiki_api.py' },

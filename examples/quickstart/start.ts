@@ -12,6 +12,7 @@ await runExample(
       data: '.posthorn/quickstart',
       events: 100,
       ratePerSecond: 4,
+      patienceSeconds: 4,
     },
     services: [
       { label: 'Node', runtime: 'node', file: 'handlers/issues.mjs', trigger: 'issues.yaml' },

@@ -200,6 +200,19 @@ t.test('a dead letter sink that fails is tried again through the retry topic, wi
   });
 });
 
+t.test('a dead letter whose sink was taken away by a revision goes to the topic', async (t) => {
+  const { run, clock, attempts, appended } = startPipeline([trigger]);
+  const failure = {
+    ...{ reason: 'status 400', attempts: 1, firstAttemptAtMs: 1, lastAttemptAtMs: 1, status: 400 },
+    body: Buffer.alloc(0),
+  };
+  const held = run(testDelivery(withSink, testEvent(), { attempt: 2, target: { kind: 'deadLetterSink', failure } }));
+  await clock.advance(0);
+  t.equal(held.state, 'settled');
+  t.equal(attempts.length, 0);
+  t.match(appended, [{ topic: topics.deadLetter, record: { headers: { 'posthorn-reason': 'status 400' } } }]);
+});
+
 t.test('an attempt is made under the settings that are in force when its turn comes', async (t) => {
   const { run, clock, attempts, snapshot, answers } = startPipeline([{ ...trigger, maxInFlight: 1 }]);
   const { promise, resolve } = Promise.withResolvers<Outcome>();

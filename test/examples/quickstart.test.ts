@@ -11,7 +11,8 @@ import { until } from '../support/until.ts';
 import { atTerminal, newMark, outsideTap, shellEnvironment, slowMs, type Terminal } from './terminal.ts';
 
 const root = path.resolve(import.meta.dirname, '../..');
-const anyPorts = ['--port', '0', '--admin-port', '0', '--service-port', '0'];
+/** Free ports; and Go is waited for, however long it compiles. */
+const anyPorts = ['--port', '0', '--admin-port', '0', '--service-port', '0', '--patience', '150'];
 
 /** What the triggers of the quickstart say, in other words. */
 const expected: Readonly<Record<string, (event: Draft) => boolean>> = {
@@ -80,12 +81,13 @@ t.test(
 );
 
 t.test('Ctrl-C ends it at any moment', async (t) => {
-  const { data } = folders(t);
-  const terminal = start(t, ['--data', data]);
+  const { data, temporary } = folders(t);
+  const terminal = start(t, ['--data', data], { TMPDIR: temporary });
   await until(() => terminal.leftovers().some((line) => line.includes('handlers/')), 'a handler is started');
   terminal.ctrlC();
   t.equal(await terminal.exited, 0);
   t.strictSame(terminal.leftovers(), []);
+  t.strictSame(readdirSync(temporary), []);
 });
 
 t.test('nothing is left when the terminal is closed', async (t) => {
@@ -130,6 +132,29 @@ t.test('a missing runtime is named with its install command, and only its handle
   t.notMatch(await shell(getTriggers), 'pushes-to-hello-world', 'its trigger is left out, too');
   terminal.ctrlC();
   t.equal(await terminal.exited, 0, terminal.output());
+});
+
+t.test('a handler that is compiled for long holds no event back, and gets its own when it listens', async (t) => {
+  const { data, temporary } = folders(t);
+  const go = path.join(temporary, 'go');
+  const gate = path.join(temporary, 'gate');
+  const real = (await shell('command -v go')).trim();
+  const waits = `if [ "$1" = run ]; then while [ ! -e '${gate}' ]; do sleep 0.05; done; fi`;
+  writeFileSync(go, `#!/bin/sh\n${waits}\nexec '${real}' "$@"\n`);
+  chmodSync(go, 0o755);
+  const terminal = start(t, ['--data', data, '--rate', '50', '--events', '10', '--patience', '0'], {
+    PATH: `${temporary}:${shellEnvironment().PATH}`,
+  });
+  await terminal.see(/10 events accepted, 0 refused\. Lines printed: Node \d+, Python \d+, PHP \d+, Go 0\./);
+  t.match(terminal.output(), 'handlers/everything.go is being compiled');
+  writeFileSync(gate, '');
+  const [own = '', getTriggers = ''] = proposals(terminal);
+  await until(async () => (await shell(getTriggers)).includes('everything-but-ci'), 'its trigger is applied', slowMs);
+  t.match(await shell(own), /^HTTP\/1\.1 202 /);
+  await terminal.see(/^Go .* com\.github\.issues\.opened /m);
+  terminal.ctrlC();
+  t.equal(await terminal.exited, 0);
+  t.strictSame(terminal.leftovers(), []);
 });
 
 t.test('a port that is taken is named, and how to choose another', async (t) => {

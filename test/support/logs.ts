@@ -43,6 +43,11 @@ export async function kafkaUnderTest(): Promise<LogUnderTest> {
     kind: 'kafka',
     args: ['--kafka', brokers.join(), '--prefix', prefix, '--replication-factor', '1'],
     prefix,
-    open: async () => (await import('../../broker/log/kafka/kafka-log.ts')).openKafkaLog({ brokers, replicationFactor: 1, logger: silent }),
+    open: async () =>
+      (await import('../../broker/log/kafka/kafka-log.ts')).openKafkaLog({
+        brokers,
+        replicationFactor: 1,
+        logger: silent,
+      }),
   };
 }
