@@ -1,7 +1,7 @@
 import t from 'tap';
 import { RecordTooLargeError } from '../../broker/log/errors.ts';
 import type { Gatherer } from '../../broker/log/gather.ts';
-import type { LogRecord, NewRecord } from '../../broker/log/log.ts';
+import type { NewRecord } from '../../broker/log/log.ts';
 import { brokerTopics } from '../../broker/topics.ts';
 import type { Registry, RegistrySnapshot } from '../../broker/trigger/registry.ts';
 import { defaultDelivery, type Trigger } from '../../broker/trigger/trigger.ts';
@@ -13,6 +13,7 @@ import { fromRetryRecord } from '../../dispatcher/retry.ts';
 import { createMetrics } from '../../runtime/metrics.ts';
 import { testDelivery, testEvent, testTrigger } from '../support/events.ts';
 import { ManualClock } from '../support/manual-clock.ts';
+import { asLogRecord } from '../support/scripted-log.ts';
 import { silent } from '../support/silent.ts';
 
 const name = { namespace: 'default', name: 'default' };
@@ -185,7 +186,7 @@ t.test('a dead letter sink that fails is tried again through the retry topic, wi
   t.equal(text(retried?.record, 'ce_knativeerrorcode'), undefined, 'the event waits as it was');
 
   // The process has restarted: what is known comes from the record.
-  const item = fromRetryRecord(asLogRecord(retried?.record));
+  const item = fromRetryRecord(asLogRecord(retried?.record ?? { key: null, value: null, headers: {} }));
   const second = run({ ...item, trigger: withSink });
   await clock.advance(0);
   t.equal(second.state, 'settled');
@@ -257,14 +258,3 @@ t.test('at shutdown what has not begun is let go, and what is cut stays unsettle
   t.equal(waiting.state, 'dropped');
   t.equal(attempts.length, 1);
 });
-
-function asLogRecord(record: NewRecord | undefined): LogRecord {
-  const headers = Object.entries(record?.headers ?? {}).map(([header, value]) => [header, Buffer.from(String(value))]);
-  return {
-    offset: 0,
-    timestampMs: 0,
-    key: record?.key ?? null,
-    value: record?.value ?? null,
-    headers: Object.fromEntries(headers),
-  };
-}

@@ -1,102 +1,34 @@
 import t from 'tap';
-import type { LogRecord } from '../../broker/log/log.ts';
-import { brokerTopics } from '../../broker/topics.ts';
-import type { Registry, RegistrySnapshot } from '../../broker/trigger/registry.ts';
 import { defaultDelivery, type Trigger } from '../../broker/trigger/trigger.ts';
-import type { Delivery, GivenUp, Hold } from '../../dispatcher/fate.ts';
 import { RetryLane } from '../../dispatcher/lane/retry.ts';
-import type { Pipeline } from '../../dispatcher/pipeline.ts';
 import { toRetryRecord } from '../../dispatcher/retry.ts';
-import { createMetrics } from '../../runtime/metrics.ts';
 import { testDelivery, testEvent, testTrigger } from '../support/events.ts';
-import { ManualClock } from '../support/manual-clock.ts';
-import { ScriptedLog } from '../support/scripted-log.ts';
-import { silent } from '../support/silent.ts';
+import { LaneDouble } from '../support/lane-double.ts';
+import { asLogRecord } from '../support/scripted-log.ts';
 
-const name = { namespace: 'default', name: 'default' };
-const topics = brokerTopics('posthorn', name);
-
-/** A retry lane on a log and a registry that the test plays; what it hands to the pipeline is recorded. */
 async function startLane(triggers: readonly Trigger[]) {
-  const clock = new ManualClock();
-  const script = new ScriptedLog();
-  const delivered: { id: string; atMs: number; attempt: number; hold: Hold }[] = [];
-  const abandoned: GivenUp[] = [];
-  let snapshot = snapshotOf(triggers);
-  let isFresh = true;
-  const waiters: (() => void)[] = [];
-  const full = new Set<string>();
-  const registry = {
-    name,
-    snapshot: () => snapshot,
-    topics: () => topics,
-    isFresh: () => isFresh,
-    whenFresh: () => new Promise<void>((resolve) => waiters.push(resolve)),
-  } as unknown as Registry;
-  const roomWaiters: (() => void)[] = [];
-  const pipeline = {
-    limitOf: (trigger: Trigger) => ({
-      get hasRoom() {
-        return !full.has(trigger.name);
-      },
-      onceRoom: (callback: () => void) => roomWaiters.push(callback),
-    }),
-    deliver: (delivery: Delivery, hold: Hold) =>
-      delivered.push({
-        id: delivery.event.attributes.id,
-        atMs: clock.now(),
-        attempt: delivery.attempt,
-        hold,
-      }),
-    abandon: (delivery: GivenUp, hold: Hold) => {
-      abandoned.push(delivery);
-      hold.settle();
-    },
-    unreadable: (_record: LogRecord, _origin: unknown, _reason: string, hold: Hold) => hold.settle(),
-  } as unknown as Pipeline;
-  const lane = new RetryLane({
-    ...{ log: script.log, registry, pipeline, clock, logger: silent, metrics: createMetrics() },
-    group: topics.retryGroup(0),
-    window: { recordsMax: 1_000, bytesMax: 10_000_000, partitionRecordsMax: 100 },
-  });
+  const double = new LaneDouble(triggers);
+  const { clock, script, topics, delivered, abandoned } = double;
+  const lane = new RetryLane({ ...double.options, group: topics.retryGroup(0) });
   await lane.start(triggers.map((trigger) => topics.retry(trigger.name)));
   script.assign(triggers.map((trigger) => ({ topic: topics.retry(trigger.name) })));
   let offset = 0;
   return {
-    ...{ clock, delivered, abandoned, lane, script },
+    ...{ clock, script, delivered, abandoned, lane },
     ids: () => delivered.map((one) => one.id),
     /** A delivery is in the trigger's retry topic, due this much after now. */
     offer(trigger: Trigger, id: string, inMs: number, attempt = 2): void {
       const next = { atMs: clock.now() + inMs, attempt, reason: 'status 503' };
       const record = toRetryRecord(testDelivery(trigger, testEvent({ id })), next);
-      const headers = Object.fromEntries(
-        Object.entries(record.headers).map(([header, value]) => [header, Buffer.from(String(value))]),
-      );
-      script.offer([{ offset: offset++, timestampMs: 0, key: record.key, value: record.value, headers }], {
-        topic: topics.retry(trigger.name),
-      });
+      script.offer([asLogRecord(record, offset++)], { topic: topics.retry(trigger.name) });
     },
     setTriggers(now: readonly Trigger[]): void {
-      snapshot = snapshotOf(now);
+      double.setTriggers(now);
       lane.refresh();
     },
-    setFresh(fresh: boolean): void {
-      isFresh = fresh;
-      if (fresh) for (const resolve of waiters.splice(0)) resolve();
-    },
-    setFull(trigger: Trigger, isFull: boolean): void {
-      if (isFull) full.add(trigger.name);
-      else {
-        full.delete(trigger.name);
-        for (const callback of roomWaiters.splice(0)) callback();
-      }
-    },
+    setFresh: (isFresh: boolean) => double.setFresh(isFresh),
+    setFull: (trigger: Trigger, isFull: boolean) => double.setFull(trigger, isFull),
   };
-}
-
-function snapshotOf(triggers: readonly Trigger[]): RegistrySnapshot {
-  const byUid = new Map(triggers.map((trigger) => [trigger.uid, trigger]));
-  return { triggers: byUid, unreadable: new Set(), discarded: new Set() } as unknown as RegistrySnapshot;
 }
 
 const one = testTrigger('http://127.0.0.1:1', { name: 'one' });

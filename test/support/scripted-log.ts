@@ -1,4 +1,12 @@
-import type { Assignment, ConsumeOptions, Log, LogRecord, TopicCommit, TopicPartition } from '../../broker/log/log.ts';
+import type {
+  Assignment,
+  ConsumeOptions,
+  Log,
+  LogRecord,
+  NewRecord,
+  TopicCommit,
+  TopicPartition,
+} from '../../broker/log/log.ts';
 
 /**
  * A consumer that does what the test says, when it says so, where a log would do it at a time of its own. Only
@@ -54,6 +62,12 @@ export class ScriptedLog {
 /** A record for tests as the log hands it out. */
 export function logRecord(offset: number, record: Partial<LogRecord> = {}): LogRecord {
   return { offset, timestampMs: 0, key: null, value: Buffer.alloc(100), headers: {}, ...record };
+}
+
+/** What was appended, as the log hands it out. */
+export function asLogRecord({ key, value, headers }: NewRecord, offset = 0): LogRecord {
+  const bytes = Object.entries(headers).map(([name, one]) => [name, Buffer.from(String(one))]);
+  return { offset, timestampMs: 0, key, value, headers: Object.fromEntries(bytes) };
 }
 
 function keyOf({ topic, partition }: TopicPartition): string {

@@ -1,0 +1,145 @@
+import t from 'tap';
+import type { Trigger } from '../../broker/trigger/trigger.ts';
+import { SharedLane } from '../../dispatcher/lane/shared.ts';
+import { toRecord } from '../../event/kafka.ts';
+import { testEvent, testTrigger } from '../support/events.ts';
+import { LaneDouble } from '../support/lane-double.ts';
+import { asLogRecord, logRecord } from '../support/scripted-log.ts';
+
+async function startLane(triggers: readonly Trigger[]) {
+  const double = new LaneDouble(triggers);
+  const { script, topics } = double;
+  const lane = new SharedLane({
+    ...double.options,
+    group: topics.sharedGroup,
+    topic: topics.events,
+    startAt: 'earliest',
+  });
+  await lane.start();
+  script.assign([{ topic: topics.events }]);
+  let offset = 0;
+  return Object.assign(double, {
+    lane,
+    /** An event of this type stands next in the log. */
+    offer: (id: string, type = 'any') =>
+      script.offer([asLogRecord(toRecord(testEvent({ id, type })), offset++)], { topic: topics.events }),
+    offerRaw: () => script.offer([logRecord(offset++)], { topic: topics.events }),
+    position: async () => {
+      await double.clock.advance(100);
+      return script.commits.at(-1)?.[0]?.offset;
+    },
+  });
+}
+
+function trigger(name: string, type?: string): Trigger {
+  const filters = type === undefined ? [] : [{ dialect: 'exact' as const, attributes: { type } }];
+  return testTrigger('http://127.0.0.1:1', { name, filters });
+}
+
+const busy = trigger('busy', 'busy');
+const idle = trigger('idle', 'idle');
+
+t.test('an event settles when all its deliveries have, and at once where none matches', async (t) => {
+  const { offer, delivered, position } = await startLane([trigger('one', 'a'), trigger('two', 'a')]);
+  offer('1', 'nobody');
+  t.equal(await position(), 1);
+  offer('2', 'a');
+  t.same(
+    delivered.map((one) => one.trigger),
+    ['one', 'two'],
+  );
+  delivered[0]?.hold.settle();
+  t.equal(await position(), 1);
+  delivered[1]?.hold.settle();
+  t.equal(await position(), 2);
+});
+
+t.test('a record that is no event goes raw to the dead letters and holds nothing back', async (t) => {
+  const { offer, offerRaw, unreadable, delivered, position } = await startLane([trigger('all')]);
+  offerRaw();
+  offer('1');
+  t.equal(unreadable.length, 1);
+  t.equal(delivered.length, 1);
+  t.equal(await position(), 1);
+});
+
+t.test('nothing is matched while the registry is stale', async (t) => {
+  const lane = await startLane([trigger('old')]);
+  lane.setFresh(false);
+  lane.offer('1');
+  lane.offer('2');
+  await lane.clock.advance(10_000);
+  t.same(lane.delivered, []);
+  lane.setTriggers([trigger('old'), trigger('new')]);
+  lane.setFresh(true);
+  await lane.clock.advance(0);
+  t.same(
+    lane.delivered.map(({ id, trigger }) => `${id} ${trigger}`),
+    ['1 new', '1 old', '2 new', '2 old'],
+  );
+});
+
+t.test('a busy trigger holds the lane while nobody else waits, however long', async (t) => {
+  const lane = await startLane([busy, idle]);
+  lane.setFull(busy, true);
+  lane.offer('1', 'busy');
+  lane.offer('2', 'busy');
+  await lane.clock.advance(60_000);
+  t.same(lane.spilled, []);
+  lane.setFull(busy, false);
+  t.same(
+    lane.delivered.map(({ id }) => id),
+    ['1', '2'],
+  );
+});
+
+t.test('once others have waited for 50 ms, a busy trigger leaves its deliveries to its retry topic', async (t) => {
+  const lane = await startLane([busy, idle]);
+  lane.setFull(busy, true);
+  lane.offer('1', 'busy');
+  lane.offer('2', 'idle');
+  await lane.clock.advance(49);
+  t.same(lane.delivered, []);
+  await lane.clock.advance(1);
+  t.same(
+    lane.spilled.map(({ id }) => id),
+    ['1'],
+  );
+  t.same(
+    lane.delivered.map(({ id }) => id),
+    ['2'],
+  );
+  lane.offer('3', 'busy');
+  t.same(
+    lane.spilled.map(({ id }) => id),
+    ['1', '3'],
+    'and goes on to while it is busy, at once',
+  );
+  lane.setFull(busy, false);
+  lane.offer('4', 'busy');
+  t.same(
+    lane.delivered.map(({ id }) => id),
+    ['2', '4'],
+    'until it is relieved',
+  );
+});
+
+t.test('a trigger that has no room either does not make another give way', async (t) => {
+  const lane = await startLane([busy, idle]);
+  lane.setFull(busy, true);
+  lane.setFull(idle, true);
+  lane.offer('1', 'busy');
+  lane.offer('2', 'idle');
+  await lane.clock.advance(60_000);
+  t.same(lane.spilled, []);
+});
+
+t.test('closing lets go of what was not placed', async (t) => {
+  const lane = await startLane([busy]);
+  lane.setFull(busy, true);
+  lane.offer('1', 'busy');
+  lane.offer('2', 'busy');
+  await lane.lane.close(new AbortController().signal);
+  t.match(lane.script.commits.at(-1), [{ offset: 0 }]);
+  t.same(lane.delivered, []);
+});

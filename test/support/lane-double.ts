@@ -1,0 +1,118 @@
+import { TriggerIndex } from '../../broker/filter/trigger-index.ts';
+import type { LogRecord } from '../../broker/log/log.ts';
+import { brokerTopics } from '../../broker/topics.ts';
+import type { Registry, RegistrySnapshot } from '../../broker/trigger/registry.ts';
+import type { Trigger } from '../../broker/trigger/trigger.ts';
+import type { Delivery, GivenUp, Hold } from '../../dispatcher/fate.ts';
+import type { LaneOptions } from '../../dispatcher/lane/lane.ts';
+import type { Pipeline } from '../../dispatcher/pipeline.ts';
+import { createMetrics } from '../../runtime/metrics.ts';
+import { ManualClock } from './manual-clock.ts';
+import { ScriptedLog } from './scripted-log.ts';
+import { silent } from './silent.ts';
+
+export interface Handled {
+  readonly trigger: string;
+  readonly id: string;
+  readonly attempt: number;
+  readonly atMs: number;
+  readonly hold: Hold;
+}
+
+/** What a lane stands between: a log, a registry and a pipeline that do what the test says, and record what is done. */
+export class LaneDouble {
+  readonly clock = new ManualClock();
+  readonly script = new ScriptedLog();
+  readonly topics = brokerTopics('posthorn', { namespace: 'default', name: 'default' });
+  readonly delivered: Handled[] = [];
+  readonly spilled: Handled[] = [];
+  readonly abandoned: GivenUp[] = [];
+  readonly unreadable: LogRecord[] = [];
+  #snapshot: RegistrySnapshot;
+  #isFresh = true;
+  readonly #freshWaiters: (() => void)[] = [];
+  readonly #full = new Set<string>();
+  readonly #roomWaiters = new Set<() => void>();
+
+  constructor(triggers: readonly Trigger[]) {
+    this.#snapshot = snapshotOf(triggers);
+  }
+
+  /** What every lane is given. */
+  get options(): LaneOptions {
+    return {
+      log: this.script.log,
+      registry: this.#registry(),
+      pipeline: this.#pipeline(),
+      clock: this.clock,
+      logger: silent,
+      metrics: createMetrics(),
+      window: { recordsMax: 1_000, bytesMax: 10_000_000, partitionRecordsMax: 100 },
+    };
+  }
+
+  setTriggers(triggers: readonly Trigger[]): void {
+    this.#snapshot = snapshotOf(triggers);
+  }
+
+  setFresh(isFresh: boolean): void {
+    this.#isFresh = isFresh;
+    if (isFresh) for (const resolve of this.#freshWaiters.splice(0)) resolve();
+  }
+
+  /** Whether the trigger can take more. */
+  setFull(trigger: Trigger, isFull: boolean): void {
+    if (isFull) this.#full.add(trigger.uid);
+    else this.#full.delete(trigger.uid);
+    const waiters = [...this.#roomWaiters];
+    this.#roomWaiters.clear();
+    for (const callback of waiters) callback();
+  }
+
+  #registry(): Registry {
+    return {
+      name: { namespace: 'default', name: 'default' },
+      snapshot: () => this.#snapshot,
+      topics: () => this.topics,
+      isFresh: () => this.#isFresh,
+      whenFresh: () => new Promise<void>((resolve) => this.#freshWaiters.push(resolve)),
+    } as unknown as Registry;
+  }
+
+  #pipeline(): Pipeline {
+    const handled = (delivery: Delivery, hold: Hold): Handled => ({
+      trigger: delivery.trigger.name,
+      id: delivery.event.attributes.id,
+      attempt: delivery.attempt,
+      atMs: this.clock.now(),
+      hold,
+    });
+    return {
+      limitOf: ({ uid }: Trigger) => ({
+        hasRoom: !this.#full.has(uid),
+        isRelieved: !this.#full.has(uid),
+        onceRoom: (callback: () => void) => this.#roomWaiters.add(callback),
+      }),
+      deliver: (delivery: Delivery, hold: Hold) => this.delivered.push(handled(delivery, hold)),
+      spill: (delivery: Delivery, hold: Hold) => this.spilled.push(handled(delivery, hold)),
+      abandon: (delivery: GivenUp, hold: Hold) => {
+        this.abandoned.push(delivery);
+        hold.settle();
+      },
+      unreadable: (record: LogRecord, _origin: unknown, _reason: string, hold: Hold) => {
+        this.unreadable.push(record);
+        hold.settle();
+      },
+    } as unknown as Pipeline;
+  }
+}
+
+function snapshotOf(triggers: readonly Trigger[]): RegistrySnapshot {
+  return {
+    broker: null,
+    triggers: new Map(triggers.map((trigger) => [trigger.uid, trigger])),
+    index: new TriggerIndex(triggers),
+    unreadable: new Set(),
+    discarded: new Set(),
+  };
+}
