@@ -130,7 +130,10 @@ function serveTriggers(
   const listening = services.filter((service) => service.present && !isLate(service));
   for (const { placed, listening } of late) {
     console.log(`${placed.service.file} is being compiled, which takes a while the first time; its trigger follows.`);
-    const join = (): void => addTrigger(folder, copy, placed);
+    const join = (): void => {
+      addTrigger(folder, copy, placed);
+      console.log(`${placed.service.file} listens now; its trigger is added.`);
+    };
     listening.then(join).catch((error: unknown) => end.abort(error));
   }
   return triggersFolder(folder, copy, services, listening);

@@ -148,8 +148,9 @@ t.test('a handler that is compiled for long holds no event back, and gets its ow
   await terminal.see(/10 events accepted, 0 refused\. Lines printed: Node \d+, Python \d+, PHP \d+, Go 0\./);
   t.match(terminal.output(), 'handlers/everything.go is being compiled');
   writeFileSync(gate, '');
+  await terminal.see('handlers/everything.go listens now; its trigger is added.', slowMs);
   const [own = '', getTriggers = ''] = proposals(terminal);
-  await until(async () => (await shell(getTriggers)).includes('everything-but-ci'), 'its trigger is applied', slowMs);
+  await until(async () => (await shell(getTriggers)).includes('everything-but-ci'), 'its trigger is applied', 30_000);
   t.match(await shell(own), /^HTTP\/1\.1 202 /);
   await terminal.see(/^Go .* com\.github\.issues\.opened /m);
   terminal.ctrlC();
