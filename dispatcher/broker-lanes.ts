@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { BrokerTopics } from '../broker/topics.ts';
 import type { Registry } from '../broker/trigger/registry.ts';
+import { settledOrAborted } from '../runtime/abort.ts';
 import { sleep, type Timer } from '../runtime/clock.ts';
 import { messageOf } from '../runtime/errors.ts';
 import { DurableAppender } from './append.ts';
@@ -22,7 +23,10 @@ export class BrokerLanes {
   #shared: { readonly lane: SharedLane; readonly topic: string } | undefined;
   #unsubscribe: () => void = () => {};
   #triggerNames: ReadonlySet<string> = new Set();
+  /** By retry topic, what was found when it was last asked about. */
+  readonly #measured = new Map<string, { readonly position: number; readonly backlog: number }>();
   #isDirty = false;
+  #isUp = false;
   #work: Promise<void> = Promise.resolve();
   #rescanTimer: Timer | undefined;
 
@@ -41,9 +45,9 @@ export class BrokerLanes {
     });
   }
 
-  /** Whether the lanes read: the shared one is in its group. */
+  /** Whether the lanes have begun to read. */
   get isReading(): boolean {
-    return this.#shared !== undefined;
+    return this.#shared !== undefined && this.#isUp;
   }
 
   /** Begins; what the log refuses for now is tried again. */
@@ -59,8 +63,8 @@ export class BrokerLanes {
     this.#closing.abort();
     this.#unsubscribe();
     this.#rescanTimer?.cancel();
-    await this.#work;
     this.#pipeline.drain();
+    await settledOrAborted(this.#work, signal);
     const lanes = [...[...this.#retryLanes.values()].map((group) => group.lane), this.#shared?.lane];
     await Promise.all(lanes.map((lane) => lane?.close(signal)));
   }
@@ -78,9 +82,13 @@ export class BrokerLanes {
     }
     for (const { lane } of this.#retryLanes.values()) {
       for (const { topic, position } of lane.positions()) {
-        const end = (await log.ranges(topic))[0]?.end ?? position;
+        // A topic on which nothing moves and nothing waits is not asked about: there may be thousands.
+        const known = this.#measured.get(topic);
+        if (known?.position === position && known.backlog === 0) continue;
+        const backlog = Math.max(0, ((await log.ranges(topic))[0]?.end ?? position) - position);
+        this.#measured.set(topic, { position, backlog });
         const trigger = topic.slice(topics.retryPrefix.length);
-        metrics.retryBacklogRecords.set({ broker: this.#name, trigger }, Math.max(0, end - position));
+        if (this.#triggerNames.has(trigger)) metrics.retryBacklogRecords.set({ broker: this.#name, trigger }, backlog);
       }
     }
     metrics.registryFresh.set({ broker: this.#name }, this.#registry.isFresh() ? 1 : 0);
@@ -121,15 +129,17 @@ export class BrokerLanes {
       if (this.#shared) await sleep(this.#options.clock, gatherMs, this.#closing.signal);
       this.#isDirty = false;
       if (this.#closing.signal.aborted) return;
-      try {
-        await this.#readEvents();
-        await this.#readRetries();
+      // One may fail, as an events topic that is not there yet, and must not keep the other from reading.
+      const results = await Promise.allSettled([this.#readEvents(), this.#readRetries()]);
+      const failure = results.find((result) => result.status === 'rejected');
+      if (!failure) {
+        this.#isUp = true;
         return;
-      } catch (error) {
-        const { logger } = this.#options;
-        logger.warn({ broker: this.#name, error: messageOf(error), delayMs }, 'lanes not brought up, trying again');
-        await sleep(this.#options.clock, delayMs, this.#closing.signal);
       }
+      const { logger, clock } = this.#options;
+      const error = messageOf(failure.reason);
+      logger.warn({ broker: this.#name, error, delayMs }, 'lanes not brought up, trying again');
+      await sleep(clock, delayMs, this.#closing.signal);
     }
   }
 
@@ -168,11 +178,11 @@ export class BrokerLanes {
       known.topics = key;
       return;
     }
-    const { recordsMax, bytesMax } = this.#options.window;
+    const { bytesMax } = this.#options.window;
     const lane = new RetryLane({
       ...this.#laneOptions(),
       group: topics.retryGroup(n),
-      window: { recordsMax, bytesMax, partitionRecordsMax: retryRecordsMax },
+      window: { recordsMax: retryRecordsMax, bytesMax, partitionRecordsMax: triggerRetryRecordsMax },
     });
     await lane.start(names);
     this.#retryLanes.set(n, { lane, topics: key });
@@ -190,8 +200,12 @@ interface RetryGroup {
   topics: string;
 }
 
-/** Of one trigger in this process: enough for the order of due times, and 16 triggers with backlogs fill the window. */
-const retryRecordsMax = 1_000;
+/**
+ * What waits in a retry lane is held in memory, so that it goes out in order of due time: of one trigger this many
+ * records (what is behind them is not seen until there is room), of all together as many as the bytes allow.
+ */
+const triggerRetryRecordsMax = 12_288;
+const retryRecordsMax = 65_536;
 
 /** The retry topics are listed this often; a change in the registry only hurries that. */
 const rescanMs = 30_000;

@@ -10,12 +10,14 @@ import type { Delivery, Outcome } from './fate.ts';
 export interface Deliverer {
   /**
    * POSTs the event and resolves with what came of it, at the latest when the policy's timeout has passed. Rejects
-   * only with the reason of `signal`, once that aborts: the attempt then counts for nothing.
+   * only with the reason of `cut`: the attempt then counts for nothing.
    *
    * @param hops what the event's hop count is in this delivery
    */
-  attempt(delivery: Delivery, url: string, hops: number, signal: AbortSignal): Promise<Outcome>;
-  /** Closes the connections. In-flight attempts are cut. Idempotent. */
+  attempt(delivery: Delivery, url: string, hops: number): Promise<Outcome>;
+  /** Cuts what is in flight and refuses what comes later. */
+  cut(reason: Error): void;
+  /** Closes the connections. Idempotent. */
   close(): Promise<void>;
 }
 
@@ -39,15 +41,20 @@ export function createDeliverer({ clock, responseBytesMax }: DelivererOptions): 
     maxHeaderSize: answerHeaderBytesMax,
     connect: { lookup: guardedLookup },
   });
+  const inFlight = new Set<AnswerHandler>();
+  let cutReason: Error | undefined;
   return {
-    attempt(delivery, url, hops, signal) {
+    attempt(delivery, url, hops) {
+      if (cutReason) return Promise.reject(cutReason);
       const target = new URL(url);
       const refusal = refusalOf(target);
       if (refusal) return Promise.resolve(unanswered(refusal));
       const { headers, body } = encode(delivery, hops);
+      const { timeoutMs } = delivery.trigger.delivery;
       return new Promise<Outcome>((resolve, reject) => {
-        const { timeoutMs } = delivery.trigger.delivery;
-        const handler = new AnswerHandler({ clock, timeoutMs, responseBytesMax, signal, resolve, reject });
+        const onEnd = (): unknown => inFlight.delete(handler);
+        const handler = new AnswerHandler({ clock, timeoutMs, responseBytesMax, resolve, reject, onEnd });
+        inFlight.add(handler);
         agent.dispatch(
           {
             origin: target.origin,
@@ -61,6 +68,10 @@ export function createDeliverer({ clock, responseBytesMax }: DelivererOptions): 
           handler,
         );
       });
+    },
+    cut(reason) {
+      cutReason = reason;
+      for (const handler of inFlight) handler.abandon(reason);
     },
     close: () => agent.destroy(),
   };
@@ -83,26 +94,35 @@ function encode(delivery: Delivery, hops: number): { headers: string[]; body: Bu
     'user-agent',
     'posthorn',
   );
-  const { traceparent, tracestate } = delivery.event.attributes;
-  const trace = traceparent === undefined ? delivery.trace : { traceparent, ...(tracestate && { tracestate }) };
-  for (const name in trace) headers.push(name, trace[name] ?? '');
+  pushTrace(headers, delivery);
   return { headers, body };
 }
+
+/** W3C Trace Context: the event's own (CloudEvents distributed tracing), or what came beside it. */
+function pushTrace(headers: string[], { event, trace }: Delivery): void {
+  const { traceparent, tracestate } = event.attributes.traceparent === undefined ? trace : event.attributes;
+  // A producer may have put anything there; a header that can't be sent would fail every attempt.
+  if (traceparent === undefined || !traceparentPattern.test(traceparent)) return;
+  headers.push('traceparent', traceparent);
+  if (tracestate !== undefined && tracestatePattern.test(tracestate)) headers.push('tracestate', tracestate);
+}
+
+const traceparentPattern = /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}(-[\x21-\x7e]*)?$/;
+const tracestatePattern = /^[\x20-\x7e]{1,8192}$/;
 
 interface AnswerOptions {
   readonly clock: Clock;
   readonly timeoutMs: number;
   readonly responseBytesMax: number;
-  readonly signal: AbortSignal;
   readonly resolve: (outcome: Outcome) => void;
   readonly reject: (reason: unknown) => void;
+  readonly onEnd: () => void;
 }
 
 /** Collects one answer: undici calls it, and it settles its promise once. */
 class AnswerHandler implements Dispatcher.DispatchHandler {
   readonly #options: AnswerOptions;
   readonly #deadline: Timer;
-  readonly #onAbort: () => void;
   #controller: Dispatcher.DispatchController | undefined;
   #cut: Error | undefined;
   #settled = false;
@@ -118,9 +138,6 @@ class AnswerHandler implements Dispatcher.DispatchHandler {
       () => this.#end({ kind: 'unanswered', cause: 'timeout', message: timedOut }, new Error(timedOut)),
       options.timeoutMs,
     );
-    this.#onAbort = () => this.#abandon();
-    if (options.signal.aborted) this.#abandon();
-    else options.signal.addEventListener('abort', this.#onAbort);
   }
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
@@ -163,10 +180,9 @@ class AnswerHandler implements Dispatcher.DispatchHandler {
     this.#options.resolve(outcome);
   }
 
-  #abandon(): void {
-    const { reason } = this.#options.signal;
-    if (!this.#finish(new Error('abandoned'))) return;
-    this.#options.reject(reason);
+  /** The attempt counts for nothing. */
+  abandon(reason: Error): void {
+    if (this.#finish(reason)) this.#options.reject(reason);
   }
 
   /** True the first time. */
@@ -174,7 +190,7 @@ class AnswerHandler implements Dispatcher.DispatchHandler {
     if (this.#settled) return false;
     this.#settled = true;
     this.#deadline.cancel();
-    this.#options.signal.removeEventListener('abort', this.#onAbort);
+    this.#options.onEnd();
     this.#cut = cut;
     if (cut) this.#controller?.abort(cut);
     return true;

@@ -3,6 +3,7 @@ import type { Brokers } from '../broker/brokers.ts';
 import type { Gatherer } from '../broker/log/gather.ts';
 import type { Log } from '../broker/log/log.ts';
 import type { Registry } from '../broker/trigger/registry.ts';
+import { settledOrAborted } from '../runtime/abort.ts';
 import type { Clock, Timer } from '../runtime/clock.ts';
 import { messageOf } from '../runtime/errors.ts';
 import type { Metrics } from '../runtime/metrics.ts';
@@ -67,10 +68,14 @@ export class Dispatcher {
     this.#isClosed = true;
     this.#unsubscribe();
     this.#measureTimer?.cancel();
-    const cut = (): void => this.#cut.abort(new Error('Posthorn stops'));
+    const cut = (): void => {
+      const reason = new Error('Posthorn stops');
+      this.#cut.abort(reason);
+      this.#deliverer.cut(reason);
+    };
     if (signal.aborted) cut();
     signal.addEventListener('abort', cut);
-    await this.#measuring;
+    await settledOrAborted(this.#measuring, signal);
     await Promise.all([...this.#lanes.values()].map((lanes) => lanes.close(signal)));
     signal.removeEventListener('abort', cut);
     cut();
@@ -95,10 +100,10 @@ export class Dispatcher {
   }
 
   async #measure(): Promise<void> {
-    try {
-      for (const lanes of this.#lanes.values()) await lanes.measure();
-    } catch (error) {
-      this.#options.logger.debug({ error: messageOf(error) }, 'lag not measured');
+    for (const [broker, lanes] of this.#lanes) {
+      await lanes.measure().catch((error: unknown) => {
+        this.#options.logger.debug({ broker, error: messageOf(error) }, 'lag not measured');
+      });
     }
   }
 }

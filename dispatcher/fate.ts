@@ -19,13 +19,17 @@ export interface Delivery {
 }
 
 /** What must be known of a delivery that is given up: its trigger may be gone. */
-export type GivenUp = Pick<Delivery, 'event' | 'attempt' | 'trace' | 'origin' | 'firstAttemptAtMs'> & {
+export type GivenUp = Pick<Delivery, 'event' | 'attempt' | 'trace' | 'origin' | 'firstAttemptAtMs' | 'target'> & {
   readonly trigger: Pick<Trigger, 'uid' | 'namespace' | 'name'> & { readonly subscriberUri: string | null };
 };
 
-/** The record that a delivery comes from, held unsettled until one of these is called. */
+/** The record that a delivery comes from. */
 export interface Hold {
+  /** Whether another process has the record by now: what has not begun here is not to begin. */
+  readonly isRevoked: boolean;
+  /** All that the record led to is durable. */
   settle(): void;
+  /** Lets go of the record without settling it: it is handed out again to whoever reads it next. */
   drop(): void;
 }
 

@@ -44,15 +44,19 @@ export class TriggerLimit {
     });
   }
 
-  /** Calls back once, when a waiting delivery has begun and there is room. The same function is kept once. */
+  /**
+   * Calls back once, when a waiting delivery has begun and there is room. Those who wait are called in turn, so that
+   * no lane takes every place that becomes free. The same function is kept once.
+   */
   onceRoom(callback: () => void): void {
     this.#roomWaiters.add(callback);
   }
 
   #tellRoom(): void {
-    if (this.#roomWaiters.size === 0 || !this.hasRoom) return;
-    const waiters = [...this.#roomWaiters];
-    this.#roomWaiters.clear();
-    for (const callback of waiters) callback();
+    for (const callback of this.#roomWaiters) {
+      if (!this.hasRoom) return;
+      this.#roomWaiters.delete(callback);
+      callback();
+    }
   }
 }

@@ -63,6 +63,11 @@ export class Pipeline {
     }
   }
 
+  /** Whether more of the trigger may be put in. */
+  hasRoom(trigger: Trigger): boolean {
+    return this.#limits.get(trigger.uid)?.hasRoom ?? true;
+  }
+
   /** Begins no more attempts: deliveries whose turn comes are dropped. Those in flight go on. */
   drain(): void {
     this.#isDraining = true;
@@ -71,7 +76,7 @@ export class Pipeline {
   /** Delivers in the trigger's turn, and settles once the fate is durable. */
   deliver(delivery: Delivery, hold: Hold): void {
     this.limitOf(delivery.trigger).add(async () => {
-      if (this.#isDraining) hold.drop();
+      if (this.#isDraining || hold.isRevoked) hold.drop();
       else await this.#settle(this.#begin(delivery), hold);
     });
   }
@@ -81,6 +86,12 @@ export class Pipeline {
     const { clock } = this.#options;
     const next = { atMs: clock.now(), attempt: delivery.attempt, reason: 'the trigger was busy' };
     this.#tally(delivery.trigger).spilled();
+    void this.#settle(this.#appendRetry(delivery, next, null), hold);
+  }
+
+  /** Puts a delivery that waits to the end of its retry topic, as it is. */
+  postpone(delivery: Delivery, { dueAtMs, reason }: { dueAtMs: number; reason: string }, hold: Hold): void {
+    const next = { atMs: dueAtMs, attempt: delivery.attempt, reason };
     void this.#settle(this.#appendRetry(delivery, next, null), hold);
   }
 
@@ -97,14 +108,15 @@ export class Pipeline {
     void this.#settle(this.#abandon(delivery), hold);
   }
 
-  /** Only shutdown rejects `durable`: then the delivery stays unsettled, and is repeated after the restart. */
+  /** What is not durable stays unsettled, and is repeated after the next start. */
   async #settle(durable: Promise<void>, hold: Hold): Promise<void> {
     try {
       await durable;
     } catch (error) {
       hold.drop();
-      if (this.#options.signal.aborted) return;
-      throw error;
+      const { broker, logger, signal } = this.#options;
+      if (!signal.aborted) logger.error({ broker, err: error }, 'a delivery failed by a bug in Posthorn; not settled');
+      return;
     }
     hold.settle();
   }
@@ -124,6 +136,7 @@ export class Pipeline {
   async #abandon(delivery: GivenUp): Promise<void> {
     const { clock, metrics, broker, registry } = this.#options;
     if (registry.snapshot().discarded.has(delivery.trigger.uid)) return;
+    if (delivery.target.kind === 'deadLetterSink') return this.#appendFailure(delivery, delivery.target.failure, null);
     metrics.trigger(broker, noTrigger).deadLettered('trigger_deleted');
     await this.#appendFailure(delivery, failureOf(delivery, 'trigger deleted', null, clock.now()), null);
   }
@@ -141,7 +154,7 @@ export class Pipeline {
 
   /** One request, observed. */
   async #call(delivery: Delivery, url: string): Promise<Outcome> {
-    const { clock, deliverer, signal } = this.#options;
+    const { clock, deliverer } = this.#options;
     const { trigger, target } = delivery;
     const hops = hopsOfDelivery(delivery.event);
     const event =
@@ -150,7 +163,7 @@ export class Pipeline {
     const startedAt = clock.monotonic();
     tally.started();
     try {
-      const outcome = await deliverer.attempt({ ...delivery, event }, url, hops, signal);
+      const outcome = await deliverer.attempt({ ...delivery, event }, url, hops);
       tally.ended(classOf(outcome), (clock.monotonic() - startedAt) / 1_000);
       return outcome;
     } catch (error) {

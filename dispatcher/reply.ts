@@ -26,21 +26,16 @@ export function replyOf(outcome: Outcome, hops: number): Reply {
   if (outcome.kind !== 'answered' || outcome.status < 200 || outcome.status > 299 || outcome.status === 202) {
     return { kind: 'none' };
   }
+  const tooLarge = `reply too large: cut after ${outcome.body.length} bytes`;
   let event: CloudEvent | null;
   try {
     event = decodeReply(outcome.headers, outcome.body);
   } catch (error) {
-    return { kind: 'refused', category: 'invalid_reply', reason: `malformed reply: ${messageOf(error)}`, event: null };
+    const reason = outcome.truncated ? tooLarge : `malformed reply: ${messageOf(error)}`;
+    return { kind: 'refused', category: 'invalid_reply', reason, event: null };
   }
   if (event === null) return { kind: 'none' };
-  if (outcome.truncated) {
-    return {
-      kind: 'refused',
-      category: 'invalid_reply',
-      reason: `reply too large: cut after ${outcome.body.length} bytes`,
-      event: null,
-    };
-  }
+  if (outcome.truncated) return { kind: 'refused', category: 'invalid_reply', reason: tooLarge, event: null };
   const counted = { attributes: { ...event.attributes, [hopsAttribute]: String(hops) }, data: event.data };
   if (hops > hopsMax) {
     return {

@@ -53,6 +53,11 @@ export class Offsets {
     return offset < this.#next || this.hasRoom;
   }
 
+  /** Whether anything that the log may offer can be taken. */
+  get isOpen(): boolean {
+    return this.#restored.size > 0 || this.hasRoom;
+  }
+
   /** Takes a record that the log offers. False if it is settled or in flight already, so not to be delivered again. */
   take(offset: number): boolean {
     if (offset >= this.#next) this.#next = offset + 1;
@@ -80,12 +85,9 @@ export class Offsets {
    */
   rejoin(committed: { readonly offset: number; readonly metadata: string }, end: number): void {
     const other = restore(committed, end);
-    const restored = new Set<number>();
-    for (const offset of other.unsettled) {
-      if (this.#inFlight.has(offset)) continue;
-      if (offset >= this.#next || this.#restored.has(offset)) restored.add(offset);
-    }
-    this.#restored = restored;
+    const mine = [...this.#restored].filter((offset) => offset >= other.next || other.unsettled.has(offset));
+    const theirs = [...other.unsettled].filter((offset) => offset >= this.#next);
+    this.#restored = new Set([...mine, ...theirs]);
     this.#next = Math.max(this.#next, other.next);
   }
 

@@ -36,6 +36,8 @@ export interface Registry {
   isFresh(): boolean;
   /** Resolves once it is fresh. Rejects with the signal's reason, or with LogUnavailableError when it closes. */
   whenFresh(signal?: AbortSignal): Promise<void>;
+  /** Resolves once everything that is in the log now is in the snapshot. Rejects as `whenFresh`. */
+  refresh(signal?: AbortSignal): Promise<void>;
   /** Calls the listener after each change of the snapshot, and of nothing else. Returns what removes it. */
   onChange(listener: () => void): () => void;
   /** What is stored, for showing it: manifests, owners, times. */

@@ -3,8 +3,9 @@ import type { Log, LostRange } from '../../broker/log/log.ts';
 import type { Registry } from '../../broker/trigger/registry.ts';
 import type { Clock } from '../../runtime/clock.ts';
 import type { Metrics } from '../../runtime/metrics.ts';
+import type { Origin } from '../fate.ts';
 import type { Pipeline } from '../pipeline.ts';
-import type { LaneReaderOptions, WindowLimits } from './reader.ts';
+import type { LaneReaderOptions, TakenRecord, WindowLimits } from './reader.ts';
 
 /** What every lane of a broker is given. */
 export interface LaneOptions {
@@ -35,4 +36,10 @@ export function reportingOf(
       logger.warn({ group, error: error.message }, 'consumer disturbed, is being repaired');
     },
   };
+}
+
+/** Where a record stands. A producer may have given it no time (-1): then it counts from now. */
+export function originOf({ topic, partition, record }: TakenRecord, clock: Clock): Origin {
+  const appendedAtMs = record.timestampMs < 0 ? clock.now() : record.timestampMs;
+  return { topic, partition, offset: record.offset, appendedAtMs };
 }

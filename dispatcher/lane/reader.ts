@@ -13,6 +13,7 @@ import type {
 } from '../../broker/log/log.ts';
 import type { Clock, Timer } from '../../runtime/clock.ts';
 import { messageOf } from '../../runtime/errors.ts';
+import type { Hold } from '../fate.ts';
 import { Offsets } from '../settle.ts';
 
 /**
@@ -51,8 +52,7 @@ export class LaneReader {
    * @throws LogUnavailableError: then nothing is read until it is called again and succeeds
    */
   async changeTopics(topics: readonly string[]): Promise<void> {
-    this.#isMoving = true;
-    await this.#leave();
+    await this.#leave(true);
     await this.#consume(topics);
   }
 
@@ -67,21 +67,29 @@ export class LaneReader {
     this.#isMoving = false;
     this.#consumer = await log.consume({ group, topics, startAt, handler });
     this.#consumer.pause([...this.#partitions.values()].filter((owned) => owned.held));
+    this.#scheduleCommit();
   }
 
-  async #leave(): Promise<void> {
+  /** @param comesBack whether another consumer follows, which gets back what this one gives up */
+  async #leave(comesBack: boolean): Promise<void> {
     this.#cancelCommitTimer();
     await this.#committing;
     await this.#commit();
     this.#cancelCommitTimer();
     const consumer = this.#consumer;
-    await consumer?.close();
     this.#consumer = undefined;
+    this.#isMoving = comesBack;
+    await consumer?.close();
   }
 
   /** Whether the window takes no more records for now: what else waits in the log is out of sight. */
   get isFull(): boolean {
     return !this.#window.hasRoom;
+  }
+
+  /** Whether any partition is held back, by the window or by its own bounds. */
+  get isHeld(): boolean {
+    return [...this.#partitions.values()].some((owned) => owned.held);
   }
 
   /** Records that were handed out and have not settled. */
@@ -112,13 +120,14 @@ export class LaneReader {
       this.#onDrained = resolve;
       signal.addEventListener('abort', () => resolve(), { once: true });
     });
-    await this.#leave();
+    await this.#leave(false);
   }
 
   #assigned(assignments: readonly Assignment[], epoch: number): void {
     if (this.#isMoving) return;
     this.#epoch = epoch;
     const kept = new Set<string>();
+    let revoked = false;
     for (const assignment of assignments) {
       const key = keyOf(assignment);
       kept.add(key);
@@ -132,8 +141,10 @@ export class LaneReader {
       else {
         owned.revoked = true;
         this.#partitions.delete(key);
+        revoked = true;
       }
     }
+    if (revoked) this.#options.onRevoked();
     this.#consumer?.pause([...this.#partitions.values()].filter((owned) => owned.held || this.#draining));
     if (assignments.length > 0) this.#scheduleCommit();
   }
@@ -173,7 +184,14 @@ export class LaneReader {
       isDone = true;
       this.#finish(owned, record, isSettled);
     };
-    return { topic, partition, record, settle: () => once(true), drop: () => once(false) };
+    return {
+      ...{ topic, partition, record },
+      get isRevoked() {
+        return owned.revoked;
+      },
+      settle: () => once(true),
+      drop: () => once(false),
+    };
   }
 
   #finish(owned: OwnedPartition, record: LogRecord, isSettled: boolean): void {
@@ -192,6 +210,7 @@ export class LaneReader {
   #hold(owned: OwnedPartition): void {
     owned.held = true;
     this.#consumer?.pause([owned]);
+    this.#options.onHeld?.();
   }
 
   #resume(owned: OwnedPartition): void {
@@ -208,7 +227,7 @@ export class LaneReader {
   /** Only when half of the room is free again: each pause costs a fetch of what was not taken. */
   #mayResume(owned: OwnedPartition): boolean {
     return (
-      this.#window.isRelieved && owned.offsets.hasRoom && owned.inFlight <= Math.floor(this.#partitionRecordsMax / 2)
+      this.#window.isRelieved && owned.offsets.isOpen && owned.inFlight <= Math.floor(this.#partitionRecordsMax / 2)
     );
   }
 
@@ -225,7 +244,7 @@ export class LaneReader {
 
   /** A commit begins when enough has settled since the last, or some time after the first that has. */
   #scheduleCommit(): void {
-    if (this.#isCommitting) return;
+    if (this.#isCommitting || !this.#consumer) return;
     if (this.#settledSinceCommit >= commitRecords) {
       this.#cancelCommitTimer();
       this.#beginCommit();
@@ -286,8 +305,12 @@ export interface LaneReaderOptions {
   readonly window: WindowLimits;
   /** Called for each record once; it holds its place in the window until it is settled. Must not throw. */
   readonly onRecord: (taken: TakenRecord) => void;
+  /** Some of what was handed out is another's by now (`isRevoked`): what has not begun is to be dropped. */
+  readonly onRevoked: () => void;
   readonly onLost: (range: LostRange) => void;
   readonly onDisturbed: (error: Error) => void;
+  /** A partition is held back until what was handed out makes room. */
+  readonly onHeld?: () => void;
   readonly onCommitted?: (commits: readonly TopicCommit[]) => void;
 }
 
@@ -300,13 +323,9 @@ export interface WindowLimits {
   readonly partitionRecordsMax?: number;
 }
 
-/** A record that was handed out. */
-export interface TakenRecord extends TopicPartition {
+/** A record that was handed out; it holds its place in the window until it is settled or dropped. */
+export interface TakenRecord extends TopicPartition, Hold {
   readonly record: LogRecord;
-  /** All that the record led to is durable. */
-  settle(): void;
-  /** Gives up the place in the window without settling: the record is handed out again after the next start. */
-  drop(): void;
 }
 
 class OwnedPartition implements TopicPartition {

@@ -1,11 +1,11 @@
 import TinyQueue from 'tinyqueue';
-import type { LogRecord } from '../../broker/log/log.ts';
+import type { TopicCommit } from '../../broker/log/log.ts';
 import type { Trigger } from '../../broker/trigger/trigger.ts';
 import type { Timer } from '../../runtime/clock.ts';
 import { messageOf } from '../../runtime/errors.ts';
 import { delayMaxMs } from '../decide.ts';
 import { fromRetryRecord, type RetryItem } from '../retry.ts';
-import { type LaneOptions, reportingOf } from './lane.ts';
+import { type LaneOptions, originOf, reportingOf } from './lane.ts';
 import { LaneReader, type TakenRecord } from './reader.ts';
 
 export interface RetryLaneOptions extends LaneOptions {
@@ -17,25 +17,36 @@ export interface RetryLaneOptions extends LaneOptions {
  * due time for each trigger, under the trigger's current settings and without filtering again.
  *
  *   take -> read -> wait until due -> the trigger's limit
+ *                   └─ the window is full: what is due late goes to the end of its topic
  */
 export class RetryLane {
   readonly #options: RetryLaneOptions;
   readonly #reader: LaneReader;
   /** By topic. */
-  readonly #waiting = new Map<string, TinyQueue<WaitingItem>>();
-  /** Topics whose first delivery waits for room at its trigger, or for the registry. */
-  readonly #blocked = new Set<string>();
+  readonly #waiting = new Map<string, WaitingTopic>();
+  /** Offsets below which the topics were trimmed, and when. */
+  readonly #trimmed = new Map<string, { readonly offset: number; readonly atMs: number }>();
+  /** Uids that the registry did not know even when it had been read anew. */
+  readonly #unknown = new Set<string>();
   #timer: Timer | undefined;
   #timerAtMs = Number.POSITIVE_INFINITY;
+  #rotateTimer: Timer | undefined;
+  #isDelivering = false;
+  /** Wall clock minus monotonic clock, when last looked. */
+  #wallMs: number;
   readonly #closing = new AbortController();
 
   constructor(options: RetryLaneOptions) {
     this.#options = options;
     const { log, group, clock, logger, window } = options;
+    this.#wallMs = clock.now() - clock.monotonic();
     this.#reader = new LaneReader({
       ...{ log, group, clock, logger, window },
       startAt: 'earliest',
       onRecord: (taken) => this.#receive(taken),
+      onRevoked: () => this.#dropRevoked(),
+      onHeld: () => this.#rotateSoon(),
+      onCommitted: (commits) => this.#trim(commits),
       ...reportingOf(options, group),
     });
   }
@@ -56,9 +67,10 @@ export class RetryLane {
 
   /** Looks again at what waits: triggers have changed, and what a deleted one left need not wait any longer. */
   refresh(): void {
-    this.#blocked.clear();
-    for (const [topic, { data }] of this.#waiting) {
-      this.#waiting.set(topic, queueOf(data.map((one) => ({ ...one, dueAtMs: this.#dueAtMs(one.item) }))));
+    this.#unknown.clear();
+    for (const waiting of this.#waiting.values()) {
+      waiting.isBlocked = false;
+      waiting.replace(waiting.items.map((one) => ({ ...one, dueAtMs: this.#dueAtMs(one.item) })));
     }
     this.#deliverDue();
   }
@@ -67,7 +79,8 @@ export class RetryLane {
   async close(signal: AbortSignal): Promise<void> {
     this.#closing.abort();
     this.#timer?.cancel();
-    for (const queue of this.#waiting.values()) for (const { taken } of queue.data) taken.drop();
+    this.#rotateTimer?.cancel();
+    for (const { items } of this.#waiting.values()) for (const { taken } of items) taken.drop();
     this.#waiting.clear();
     await this.#reader.close(signal);
   }
@@ -76,13 +89,23 @@ export class RetryLane {
     const item = this.#read(taken);
     if (!item) return;
     const dueAtMs = this.#dueAtMs(item);
-    let queue = this.#waiting.get(taken.topic);
-    if (!queue) {
-      queue = queueOf([]);
-      this.#waiting.set(taken.topic, queue);
+    let waiting = this.#waiting.get(taken.topic);
+    if (!waiting) {
+      waiting = new WaitingTopic((topic) => this.#unblock(topic));
+      this.#waiting.set(taken.topic, waiting);
     }
-    queue.push({ item, taken, dueAtMs, offset: taken.record.offset });
-    this.#lookAt(dueAtMs);
+    waiting.push({ item, taken, dueAtMs });
+    if (!waiting.isBlocked) this.#lookAt(dueAtMs);
+  }
+
+  #read(taken: TakenRecord): RetryItem | undefined {
+    try {
+      return fromRetryRecord(taken.record);
+    } catch (error) {
+      const { pipeline, clock } = this.#options;
+      pipeline.unreadable(taken.record, originOf(taken, clock), messageOf(error), taken);
+      return undefined;
+    }
   }
 
   /** When to look at a delivery: at its due time, or at once if its trigger is gone. */
@@ -93,60 +116,58 @@ export class RetryLane {
     return trigger ? Math.min(dueAtMs, clock.now() + delayMaxMs(trigger.delivery)) : 0;
   }
 
-  #read(taken: TakenRecord): RetryItem | undefined {
-    try {
-      return fromRetryRecord(taken.record);
-    } catch (error) {
-      this.#options.pipeline.unreadable(taken.record, originOf(taken), messageOf(error), taken);
-      return undefined;
-    }
-  }
-
   #deliverDue(): void {
-    if (this.#closing.signal.aborted) return;
-    const now = this.#options.clock.now();
-    for (const [topic, queue] of this.#waiting) {
-      while (!this.#blocked.has(topic)) {
-        const first = queue.peek();
-        if (!first || first.dueAtMs > now || !this.#deliverOne(topic, first)) break;
-        queue.pop();
+    // A delivery that begins at once tells that there is room, from within.
+    if (this.#isDelivering || this.#closing.signal.aborted) return;
+    this.#followClock();
+    this.#isDelivering = true;
+    const nowMs = this.#options.clock.now();
+    for (const [topic, waiting] of this.#waiting) {
+      while (!waiting.isBlocked) {
+        const first = waiting.first;
+        if (!first || first.dueAtMs > nowMs || !this.#deliverOne(topic, waiting, first)) break;
+        waiting.shift();
       }
-      if (queue.length === 0) this.#waiting.delete(topic);
+      if (waiting.items.length === 0) this.#waiting.delete(topic);
     }
+    this.#isDelivering = false;
     this.#schedule();
   }
 
   /** False if it has to wait; then its topic is blocked until there is a reason to look again. */
-  #deliverOne(topic: string, { item, taken }: WaitingItem): boolean {
+  #deliverOne(topic: string, waiting: WaitingTopic, { item, taken }: WaitingItem): boolean {
     const { pipeline, registry } = this.#options;
     const { triggers, unreadable } = registry.snapshot();
     const trigger = triggers.get(item.triggerUid);
     if (trigger) {
-      const limit = pipeline.limitOf(trigger);
-      if (!limit.hasRoom) {
-        this.#block(topic);
-        limit.onceRoom(() => this.#unblock(topic));
-        return false;
+      if (pipeline.hasRoom(trigger)) {
+        pipeline.deliver({ ...item, trigger }, taken);
+        return true;
       }
-      pipeline.deliver({ ...item, trigger }, taken);
+      waiting.isBlocked = true;
+      pipeline.limitOf(trigger).onceRoom(waiting.unblock);
+      return false;
+    }
+    if (registry.stored().deleted.has(item.triggerUid) || this.#unknown.has(item.triggerUid)) {
+      pipeline.abandon({ ...item, trigger: this.#goneTrigger(topic, item.triggerUid) }, taken);
       return true;
     }
-    if (!registry.isFresh()) {
-      this.#block(topic);
+    waiting.isBlocked = true;
+    // Another version of Posthorn knows how to deliver what this one can't read; or a revision will tell.
+    if (!unreadable.has(item.triggerUid)) this.#readRegistryFor(item.triggerUid, waiting);
+    return false;
+  }
+
+  /** A trigger that was made a moment ago, by another process, may not be known here yet. */
+  #readRegistryFor(uid: string, waiting: WaitingTopic): void {
+    this.#options.registry.refresh(this.#closing.signal).then(
+      () => {
+        this.#unknown.add(uid);
+        waiting.unblock();
+      },
       // It rejects only when this lane or the registry closes.
-      registry.whenFresh(this.#closing.signal).then(
-        () => this.#unblock(topic),
-        () => {},
-      );
-      return false;
-    }
-    if (unreadable.has(item.triggerUid)) {
-      // Another version of Posthorn knows how to deliver it: it waits for that one, or for a revision.
-      this.#block(topic);
-      return false;
-    }
-    pipeline.abandon({ ...item, trigger: this.#goneTrigger(topic, item.triggerUid) }, taken);
-    return true;
+      () => {},
+    );
   }
 
   #goneTrigger(topic: string, uid: string): Pick<Trigger, 'uid' | 'namespace' | 'name'> & { subscriberUri: null } {
@@ -155,19 +176,82 @@ export class RetryLane {
     return { uid, namespace: registry.name.namespace, name, subscriberUri: null };
   }
 
-  #block(topic: string): void {
-    this.#blocked.add(topic);
+  #unblock(waiting: WaitingTopic): void {
+    waiting.isBlocked = false;
+    this.#deliverDue();
   }
 
-  #unblock(topic: string): void {
-    this.#blocked.delete(topic);
-    this.#deliverDue();
+  #dropRevoked(): void {
+    for (const waiting of this.#waiting.values()) {
+      const [kept, revoked] = split(waiting.items, ({ taken }) => !taken.isRevoked);
+      for (const { taken } of revoked) taken.drop();
+      waiting.replace(kept);
+    }
+  }
+
+  #rotateSoon(): void {
+    this.#rotateTimer ??= this.#options.clock.setTimer(() => {
+      this.#rotateTimer = undefined;
+      this.#rotate();
+    }, rotateMs);
+  }
+
+  /**
+   * The window, or a trigger's part of it, is full, so what is due soon may stand behind it unseen: some of what is due
+   * late makes room and goes to the end of its topic, unchanged.
+   */
+  #rotate(): void {
+    if (this.#closing.signal.aborted || !this.#reader.isHeld) return;
+    const { clock, pipeline, registry } = this.#options;
+    const lateMs = clock.now() + rotateDueAfterMs;
+    const late = [...this.#waiting.values()].flatMap((waiting) =>
+      waiting.items.filter((one) => one.dueAtMs > lateMs).map((one) => ({ one, waiting })),
+    );
+    late.sort((a, b) => b.one.dueAtMs - a.one.dueAtMs);
+    const moved = new Set<WaitingItem>();
+    for (const { one } of late.slice(0, rotateRecords)) {
+      const trigger = registry.snapshot().triggers.get(one.item.triggerUid);
+      if (!trigger) continue;
+      moved.add(one);
+      pipeline.postpone({ ...one.item, trigger }, one.item, one.taken);
+    }
+    for (const waiting of new Set(late.map((one) => one.waiting))) {
+      waiting.replace(waiting.items.filter((one) => !moved.has(one)));
+    }
+    this.#rotateSoon();
+  }
+
+  /** What is below the committed position was settled for good: the log need not keep it. */
+  #trim(commits: readonly TopicCommit[]): void {
+    const { log, clock, logger } = this.#options;
+    const nowMs = clock.monotonic();
+    for (const { topic, partition, offset } of commits) {
+      const last = this.#trimmed.get(topic) ?? { offset: 0, atMs: Number.NEGATIVE_INFINITY };
+      const isWorth = offset - last.offset >= trimRecords || nowMs - last.atMs >= trimMs;
+      if (offset <= last.offset || !isWorth) continue;
+      this.#trimmed.set(topic, { offset, atMs: nowMs });
+      log.trim(topic, partition, offset).catch((error: unknown) => {
+        logger.debug({ topic, error: messageOf(error) }, 'retry topic not trimmed');
+      });
+    }
+  }
+
+  /** Due times are wall-clock times: when that was set back, they are far off, and brought near again. */
+  #followClock(): void {
+    const { clock } = this.#options;
+    const wallMs = clock.now() - clock.monotonic();
+    const wasSetBack = wallMs < this.#wallMs - lookAgainMs;
+    this.#wallMs = wallMs;
+    if (!wasSetBack) return;
+    for (const waiting of this.#waiting.values()) {
+      waiting.replace(waiting.items.map((one) => ({ ...one, dueAtMs: this.#dueAtMs(one.item) })));
+    }
   }
 
   #schedule(): void {
     let earliestMs = Number.POSITIVE_INFINITY;
-    for (const [topic, queue] of this.#waiting) {
-      if (!this.#blocked.has(topic)) earliestMs = Math.min(earliestMs, queue.peek()?.dueAtMs ?? earliestMs);
+    for (const waiting of this.#waiting.values()) {
+      if (!waiting.isBlocked) earliestMs = Math.min(earliestMs, waiting.first?.dueAtMs ?? earliestMs);
     }
     this.#timer?.cancel();
     this.#timerAtMs = Number.POSITIVE_INFINITY;
@@ -184,20 +268,66 @@ export class RetryLane {
   }
 }
 
-/** Due times are wall-clock times: after the clock has been set, the lane goes by it this soon. */
+/** After the wall clock has been set, the lane goes by it this soon. */
 const lookAgainMs = 1_000;
 
-function queueOf(items: WaitingItem[]): TinyQueue<WaitingItem> {
-  return new TinyQueue(items, (a, b) => a.dueAtMs - b.dueAtMs || a.offset - b.offset);
-}
+/**
+ * 100 records a second: a full part of a trigger (12,288) goes by in two minutes. Faster finds what is due sooner, and
+ * writes the same records to the log again and again for as long as the window is full.
+ */
+const rotateMs = 1_000;
+const rotateRecords = 100;
+/** What is due within a minute stays: it would hardly have gone round. */
+const rotateDueAfterMs = 60_000;
+
+/** A retry topic is trimmed when this much has settled, or after this time. */
+const trimRecords = 1_000;
+const trimMs = 60_000;
 
 interface WaitingItem {
   readonly item: RetryItem;
   readonly taken: TakenRecord;
   readonly dueAtMs: number;
-  readonly offset: number;
 }
 
-function originOf({ topic, partition, record }: { topic: string; partition: number; record: LogRecord }) {
-  return { topic, partition, offset: record.offset, appendedAtMs: record.timestampMs };
+/** What waits of one trigger, in order of due time. */
+class WaitingTopic {
+  /** Whether the first waits for room at its trigger, or for the registry. */
+  isBlocked = false;
+  /** One function for as long as the topic has anything that waits, so that whoever is to call it has it once. */
+  readonly unblock: () => void;
+  #queue = queueOf([]);
+
+  constructor(onUnblock: (waiting: WaitingTopic) => void) {
+    this.unblock = () => onUnblock(this);
+  }
+
+  /** In no order. */
+  get items(): readonly WaitingItem[] {
+    return this.#queue.data;
+  }
+
+  get first(): WaitingItem | undefined {
+    return this.#queue.peek();
+  }
+
+  push(item: WaitingItem): void {
+    this.#queue.push(item);
+  }
+
+  shift(): void {
+    this.#queue.pop();
+  }
+
+  replace(items: WaitingItem[]): void {
+    this.#queue = queueOf(items);
+  }
+}
+
+function queueOf(items: WaitingItem[]): TinyQueue<WaitingItem> {
+  return new TinyQueue(items, (a, b) => a.dueAtMs - b.dueAtMs || a.taken.record.offset - b.taken.record.offset);
+}
+
+function split<T>(items: readonly T[], isFirst: (item: T) => boolean): [T[], T[]] {
+  return [items.filter(isFirst), items.filter((item) => !isFirst(item))];
 }

@@ -5,7 +5,7 @@ import type { Timer } from '../../runtime/clock.ts';
 import { messageOf } from '../../runtime/errors.ts';
 import type { Delivery, Hold, Origin } from '../fate.ts';
 import { traceOf } from '../record-headers.ts';
-import { type LaneOptions, reportingOf } from './lane.ts';
+import { type LaneOptions, originOf, reportingOf } from './lane.ts';
 import { LaneReader, type TakenRecord } from './reader.ts';
 
 export interface SharedLaneOptions extends LaneOptions {
@@ -33,6 +33,7 @@ export class SharedLane {
   #heldSinceMs: number | undefined;
   #holdTimer: Timer | undefined;
   #isAwaitingFresh = false;
+  #isPlacing = false;
   /** One function, so that a limit calls it once however often it was asked to. */
   readonly #placeAgain = (): void => this.#place();
   readonly #closing = new AbortController();
@@ -43,6 +44,7 @@ export class SharedLane {
     this.#reader = new LaneReader({
       ...{ log, group, startAt, clock, logger, window },
       onRecord: (taken) => this.#receive(taken),
+      onRevoked: () => this.#dropRevoked(),
       ...reportingOf(options, group),
     });
   }
@@ -66,8 +68,8 @@ export class SharedLane {
   }
 
   #receive(taken: TakenRecord): void {
-    const { topic, partition, record } = taken;
-    const origin = { topic, partition, offset: record.offset, appendedAtMs: record.timestampMs };
+    const { record } = taken;
+    const origin = originOf(taken, this.#options.clock);
     let event: CloudEvent;
     try {
       event = fromRecord(record);
@@ -109,10 +111,14 @@ export class SharedLane {
 
   /** Places deliveries until one must wait. */
   #place(): void {
+    // A delivery that begins at once tells that there is room, from within its placing.
+    if (this.#isPlacing) return;
+    this.#isPlacing = true;
     for (let next = this.#matched.first(); next; next = this.#matched.first()) {
-      if (this.#closing.signal.aborted || !this.#placeOne(next)) return;
+      if (this.#closing.signal.aborted || !this.#placeOne(next)) break;
       this.#matched.shift();
     }
+    this.#isPlacing = false;
   }
 
   #placeOne({ delivery, hold }: Placeable): boolean {
@@ -120,7 +126,7 @@ export class SharedLane {
     const { trigger } = delivery;
     const limit = pipeline.limitOf(trigger);
     if (this.#spilling.has(trigger.uid) && limit.isRelieved) this.#spilling.delete(trigger.uid);
-    if (this.#spilling.has(trigger.uid) || (!limit.hasRoom && this.#hasHeldLongEnough(trigger))) {
+    if (this.#spilling.has(trigger.uid) || (!limit.hasRoom && this.#mustGiveWay(trigger))) {
       this.#spilling.add(trigger.uid);
       this.#endHold();
       pipeline.spill(delivery, hold);
@@ -128,6 +134,11 @@ export class SharedLane {
     }
     if (!limit.hasRoom) {
       limit.onceRoom(this.#placeAgain);
+      // Others may get room meanwhile, and nobody but this timer looks at them.
+      this.#holdTimer ??= this.#options.clock.setTimer(() => {
+        this.#holdTimer = undefined;
+        this.#place();
+      }, holdMs);
       return false;
     }
     this.#endHold();
@@ -135,21 +146,11 @@ export class SharedLane {
     return true;
   }
 
-  /** Whether others have been waiting for this busy trigger so long that it has to give way. */
-  #hasHeldLongEnough(busy: Trigger): boolean {
-    const { clock } = this.#options;
-    if (!this.#doOthersWait(busy)) {
-      this.#endHold();
-      return false;
-    }
-    this.#heldSinceMs ??= clock.monotonic();
-    const remainingMs = this.#heldSinceMs + holdMs - clock.monotonic();
-    if (remainingMs <= 0) return true;
-    this.#holdTimer ??= clock.setTimer(() => {
-      this.#holdTimer = undefined;
-      this.#place();
-    }, remainingMs);
-    return false;
+  /** Whether others have been waiting for this busy trigger for so long that it has to give way. */
+  #mustGiveWay(busy: Trigger): boolean {
+    const nowMs = this.#options.clock.monotonic();
+    this.#heldSinceMs = this.#doOthersWait(busy) ? (this.#heldSinceMs ?? nowMs) : undefined;
+    return this.#heldSinceMs !== undefined && nowMs - this.#heldSinceMs >= holdMs;
   }
 
   /** Whether a delivery of a trigger with room stands behind the held one, or may, where the window ends. */
@@ -157,9 +158,18 @@ export class SharedLane {
     const { pipeline, registry } = this.#options;
     const candidates = this.#reader.isFull ? registry.snapshot().triggers.values() : this.#matched.triggers();
     for (const trigger of candidates) {
-      if (trigger.uid !== busy.uid && pipeline.limitOf(trigger).hasRoom) return true;
+      if (trigger.uid !== busy.uid && pipeline.hasRoom(trigger)) return true;
     }
     return false;
+  }
+
+  #dropRevoked(): void {
+    const kept = this.#unmatched.splice(0);
+    for (const decoded of kept) {
+      if (decoded.taken.isRevoked) decoded.taken.drop();
+      else this.#unmatched.push(decoded);
+    }
+    this.#matched.dropRevoked();
   }
 
   #endHold(): void {
@@ -198,8 +208,13 @@ class MatchedRecords {
   readonly #waiting = new Map<string, { readonly trigger: Trigger; count: number }>();
 
   push(decoded: DecodedRecord, triggers: readonly Trigger[]): void {
-    this.#records.push({ decoded, triggers, hold: shareHold(decoded.taken, triggers.length) });
-    for (const trigger of triggers) {
+    this.#add({ decoded, triggers, hold: shareHold(decoded.taken, triggers.length) }, 0);
+  }
+
+  /** @param placed how many of its deliveries don't wait any more */
+  #add(record: MatchedRecord, placed: number): void {
+    this.#records.push(record);
+    for (const trigger of record.triggers.slice(placed)) {
       const waiting = this.#waiting.get(trigger.uid);
       if (waiting) waiting.count++;
       else this.#waiting.set(trigger.uid, { trigger, count: 1 });
@@ -248,10 +263,28 @@ class MatchedRecords {
   }
 
   dropAll(): void {
-    for (const { decoded } of this.#records.slice(this.#record)) decoded.taken.drop();
+    this.#keep(() => false);
+  }
+
+  /** Drops the records that are another's by now. */
+  dropRevoked(): void {
+    this.#keep(({ decoded }) => !decoded.taken.isRevoked);
+  }
+
+  #keep(isKept: (record: MatchedRecord) => boolean): void {
+    const waiting = this.#records.slice(this.#record);
+    const [first] = waiting;
+    // Of the first record some deliveries may be placed already.
+    const placed = first && isKept(first) ? this.#trigger : 0;
     this.#records = [];
     this.#record = 0;
+    this.#trigger = 0;
     this.#waiting.clear();
+    for (const record of waiting) {
+      if (!isKept(record)) record.decoded.taken.drop();
+      else this.#add(record, record === first ? placed : 0);
+    }
+    this.#trigger = placed;
   }
 }
 
@@ -259,6 +292,9 @@ class MatchedRecords {
 function shareHold(taken: TakenRecord, deliveries: number): Hold {
   let open = deliveries;
   return {
+    get isRevoked() {
+      return taken.isRevoked;
+    },
     settle() {
       open--;
       if (open === 0) taken.settle();

@@ -13,7 +13,6 @@ import { type SinkAnswer, startSink } from '../support/sink.ts';
 import { until } from '../support/until.ts';
 
 const responseBytesMax = 10_000;
-const never = new AbortController().signal;
 
 function deliverer(t: Test, clock = systemClock): Deliverer {
   const one = createDeliverer({ clock, responseBytesMax });
@@ -24,7 +23,7 @@ function deliverer(t: Test, clock = systemClock): Deliverer {
 async function attemptOn(t: Test, answer: SinkAnswer): Promise<Outcome> {
   const sink = await startSink(() => answer);
   t.teardown(() => sink.close());
-  return deliverer(t).attempt(testDelivery(testTrigger(sink.url)), sink.url, 1, never);
+  return deliverer(t).attempt(testDelivery(testTrigger(sink.url)), sink.url, 1);
 }
 
 /** A server that speaks no HTTP of its own: it is handed each connection. */
@@ -49,7 +48,7 @@ t.test('a delivery is a POST in binary mode with what a subscriber is told', asy
   t.teardown(() => sink.close());
   const event = testEvent({ datacontenttype: 'text/plain', subject: 'naïve "x"' }, Buffer.from('hello'));
   const delivery = testDelivery(testTrigger(`${sink.url}/path?x=1`), event, { attempt: 3 });
-  await deliverer(t).attempt(delivery, `${sink.url}/path?x=1`, 2, never);
+  await deliverer(t).attempt(delivery, `${sink.url}/path?x=1`, 2);
   const [request] = sink.requests;
   t.match(request, { method: 'POST', path: '/path?x=1' });
   t.equal(request?.body.toString(), 'hello');
@@ -71,7 +70,7 @@ t.test('format json sends structured mode', async (t) => {
   t.teardown(() => sink.close());
   const trigger = testTrigger(sink.url, { delivery: { ...defaultDelivery, format: 'json' } });
   const event = testEvent({ datacontenttype: 'application/json' }, Buffer.from('{"n":12345678901234567890}'));
-  await deliverer(t).attempt(testDelivery(trigger, event), sink.url, 1, never);
+  await deliverer(t).attempt(testDelivery(trigger, event), sink.url, 1);
   const [request] = sink.requests;
   t.match(request?.headers, { 'content-type': /^application\/cloudevents\+json/ });
   t.match(request?.body.toString(), '{"n":12345678901234567890}', 'the data byte for byte');
@@ -83,8 +82,8 @@ t.test('the trace context goes along', async (t) => {
   const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
   const trigger = testTrigger(sink.url);
   const one = deliverer(t);
-  await one.attempt(testDelivery(trigger, testEvent(), { trace: { traceparent } }), sink.url, 1, never);
-  await one.attempt(testDelivery(trigger, testEvent({ traceparent })), sink.url, 1, never);
+  await one.attempt(testDelivery(trigger, testEvent(), { trace: { traceparent } }), sink.url, 1);
+  await one.attempt(testDelivery(trigger, testEvent({ traceparent })), sink.url, 1);
   t.same(
     sink.requests.map((request) => request.headers.traceparent),
     [traceparent, traceparent],
@@ -114,13 +113,13 @@ t.test('a reset connection, a refused one and an answer that is not HTTP are tol
   t.match(await attemptOn(t, { destroy: true }), { kind: 'unanswered', cause: 'connection' });
   const delivery = testDelivery(testTrigger('http://127.0.0.1:1'));
   const one = deliverer(t);
-  t.match(await one.attempt(delivery, 'http://127.0.0.1:1', 1, never), {
+  t.match(await one.attempt(delivery, 'http://127.0.0.1:1', 1), {
     kind: 'unanswered',
     cause: 'connection',
     message: /ECONNREFUSED/,
   });
   const url = await rawServer(t, (socket) => socket.end('SSH-2.0-OpenSSH_9.2\r\n\r\n'));
-  t.match(await one.attempt(delivery, url, 1, never), { kind: 'unanswered', cause: 'protocol' });
+  t.match(await one.attempt(delivery, url, 1), { kind: 'unanswered', cause: 'protocol' });
 });
 
 t.test('an answer that is not complete at the deadline counts as none', async (t) => {
@@ -131,21 +130,43 @@ t.test('an answer that is not complete at the deadline counts as none', async (t
     socket.once('data', () => socket.write('HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nslow'));
   });
   const trigger = testTrigger(url, { delivery: { ...defaultDelivery, timeoutMs: 5_000 } });
-  const attempt = deliverer(t, clock).attempt(testDelivery(trigger), url, 1, never);
+  const attempt = deliverer(t, clock).attempt(testDelivery(trigger), url, 1);
   await until(() => connections === 1, 'the request to arrive');
   await clock.advance(5_000);
   t.match(await attempt, { kind: 'unanswered', cause: 'timeout', message: 'no complete answer within 5000 ms' });
 });
 
-t.test('an aborted attempt rejects with the reason and cuts the request', async (t) => {
-  const closed = new AbortController();
-  const url = await rawServer(t, (socket) => socket.on('close', () => closed.abort()));
-  const abort = new AbortController();
-  const attempt = deliverer(t).attempt(testDelivery(testTrigger(url)), url, 1, abort.signal);
-  abort.abort(new Error('stopping'));
+t.test('an attempt that is cut rejects with the reason and drops its connection', async (t) => {
+  let isClosed = false;
+  let isSent = false;
+  const url = await rawServer(t, (socket) => {
+    socket.on('data', () => {
+      isSent = true;
+    });
+    socket.on('close', () => {
+      isClosed = true;
+    });
+  });
+  const one = deliverer(t);
+  const attempt = one.attempt(testDelivery(testTrigger(url)), url, 1);
+  await until(() => isSent, 'the request');
+  one.cut(new Error('stopping'));
   await t.rejects(attempt, { message: 'stopping' });
-  const late = deliverer(t).attempt(testDelivery(testTrigger(url)), url, 1, abort.signal);
-  await t.rejects(late, { message: 'stopping' });
+  await until(() => isClosed, 'the connection to close');
+  await t.rejects(one.attempt(testDelivery(testTrigger(url)), url, 1), { message: 'stopping' }, 'none begins later');
+});
+
+t.test('a trace context that is none is left out, and the event is delivered', async (t) => {
+  const sink = await startSink();
+  t.teardown(() => sink.close());
+  const trigger = testTrigger(sink.url);
+  const one = deliverer(t);
+  for (const traceparent of ['☃', 'a\nb', '00-short']) {
+    t.match(await one.attempt(testDelivery(trigger, testEvent({ traceparent })), sink.url, 1), { status: 200 });
+    const trace = { traceparent, tracestate: 'x' };
+    t.match(await one.attempt(testDelivery(trigger, testEvent(), { trace }), sink.url, 1), { status: 200 });
+  }
+  t.ok(sink.requests.every((request) => request.headers.traceparent === undefined));
 });
 
 t.test('link-local and metadata addresses are refused, written as such or by name', async (t) => {
@@ -158,7 +179,7 @@ t.test('link-local and metadata addresses are refused, written as such or by nam
   }
   const one = deliverer(t);
   for (const url of ['http://169.254.169.254/latest', 'http://[fe80::1]/', 'http://2852039166/']) {
-    const outcome = await one.attempt(testDelivery(testTrigger(url)), url, 1, never);
+    const outcome = await one.attempt(testDelivery(testTrigger(url)), url, 1);
     t.match(outcome, { kind: 'unanswered', cause: 'address', message: /link-local or metadata/ }, url);
   }
 });

@@ -42,13 +42,14 @@ function startPipeline(triggers: readonly Trigger[]) {
     },
   } as unknown as Gatherer;
   const deliverer: Deliverer = {
-    attempt: async (delivery, url, hops, signal) => {
+    attempt: async (delivery, url, hops) => {
       attempts.push({ url, delivery, hops });
       const aborted = new Promise<never>((_, reject) => {
-        signal.addEventListener('abort', () => reject(signal.reason));
+        cut.signal.addEventListener('abort', () => reject(cut.signal.reason));
       });
       return Promise.race([answers.get(url) ?? answered(200), aborted]);
     },
+    cut: () => {},
     close: async () => {},
   };
   const pipeline = new Pipeline({
@@ -72,6 +73,7 @@ function startPipeline(triggers: readonly Trigger[]) {
     run(delivery: Delivery): { state: 'held' | 'settled' | 'dropped' } {
       const held: { state: 'held' | 'settled' | 'dropped' } = { state: 'held' };
       pipeline.deliver(delivery, {
+        isRevoked: false,
         settle: () => {
           held.state = 'settled';
         },

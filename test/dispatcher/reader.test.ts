@@ -2,7 +2,7 @@ import t from 'tap';
 import { StaleEpochError } from '../../broker/log/errors.ts';
 import type { Assignment } from '../../broker/log/log.ts';
 import { LaneReader, type TakenRecord, type WindowLimits } from '../../dispatcher/lane/reader.ts';
-import { decodeSettled } from '../../dispatcher/settle.ts';
+import { decodeSettled, Offsets } from '../../dispatcher/settle.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 import { logRecord, ScriptedLog } from '../support/scripted-log.ts';
 import { silent } from '../support/silent.ts';
@@ -19,6 +19,7 @@ async function startReader(window = roomy) {
     group: 'group',
     startAt: 'earliest',
     onRecord: (record) => taken.push(record),
+    onRevoked: () => {},
     onLost: () => {},
     onDisturbed: () => {},
   });
@@ -214,4 +215,48 @@ t.test('a change of topics disturbs nothing that is in flight', async (t) => {
   for (const one of taken) one.settle();
   await clock.advance(100);
   t.match(commits.at(-1)?.[0], { topic: 'events', offset: 3 });
+});
+
+t.test('what settles between two consumers is committed by the second', async (t) => {
+  const { assign, offer, taken, reader, commits, script, clock } = await startReader();
+  assign([{}]);
+  offer(range(0, 200));
+  const { promise, resolve } = Promise.withResolvers<void>();
+  script.consumeWaitsFor = promise;
+  const change = reader.changeTopics(['events', 'more']);
+  await clock.advance(0);
+  for (const one of taken) one.settle();
+  await clock.advance(1_000);
+  resolve();
+  await change;
+  assign([{}, { topic: 'more' }]);
+  await clock.advance(100);
+  t.match(commits.at(-1)?.[0], { topic: 'events', offset: 200 });
+});
+
+t.test('a partition whose restored records are to be offered is not held for ever', async (t) => {
+  const { assign, offer, taken, paused } = await startReader({ recordsMax: 10, bytesMax: 10_000_000 });
+  // 300 unsettled offsets over a span that no bitmap holds: no new record may be taken before some have settled.
+  const restored = new Offsets({ offset: 0, metadata: '' }, 100_000);
+  for (let offset = 0; offset < 30_000; offset++)
+    if (restored.take(offset) && offset % 150 > 0) restored.settle(offset);
+  const { metadata } = restored.commit(0);
+  assign([{ partition: 1 }, { metadata, end: 100_000 }]);
+  offer(range(0, 10), 1);
+  t.equal(offer([0, 150], 0), 0, 'the window is full of the other partition');
+  for (const one of taken) one.settle();
+  t.same([...paused], []);
+  t.equal(offer([0, 150], 0), 2);
+});
+
+t.test('what was handed out of a revoked partition says so', async (t) => {
+  const { assign, offer, taken } = await startReader();
+  assign([{}, { partition: 1 }]);
+  offer([0], 0);
+  offer([0], 1);
+  assign([{ partition: 1 }], 2);
+  t.same(
+    taken.map(({ isRevoked }) => isRevoked),
+    [true, false],
+  );
 });

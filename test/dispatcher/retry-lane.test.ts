@@ -1,4 +1,5 @@
 import t from 'tap';
+import type { LogRecord } from '../../broker/log/log.ts';
 import { defaultDelivery, type Trigger } from '../../broker/trigger/trigger.ts';
 import { RetryLane } from '../../dispatcher/lane/retry.ts';
 import { toRetryRecord } from '../../dispatcher/retry.ts';
@@ -13,14 +14,23 @@ async function startLane(triggers: readonly Trigger[]) {
   await lane.start(triggers.map((trigger) => topics.retry(trigger.name)));
   script.assign(triggers.map((trigger) => ({ topic: topics.retry(trigger.name) })));
   let offset = 0;
+  let untaken: { readonly record: LogRecord; readonly topic: string }[] = [];
+  const offerAll = (records: typeof untaken): void => {
+    untaken = [...untaken, ...records];
+    while (untaken[0] && script.offer([untaken[0].record], { topic: untaken[0].topic }) === 1)
+      untaken = untaken.slice(1);
+  };
   return {
-    ...{ clock, script, delivered, abandoned, lane },
+    ...{ clock, script, delivered, abandoned, lane, postponed: double.postponed },
+    roomWaiters: () => double.roomWaiters,
+    /** What was not taken is offered again. */
+    offerAgain: () => offerAll([]),
     ids: () => delivered.map((one) => one.id),
     /** A delivery is in the trigger's retry topic, due this much after now. */
     offer(trigger: Trigger, id: string, inMs: number, attempt = 2): void {
       const next = { atMs: clock.now() + inMs, attempt, reason: 'status 503' };
       const record = toRetryRecord(testDelivery(trigger, testEvent({ id })), next);
-      script.offer([asLogRecord(record, offset++)], { topic: topics.retry(trigger.name) });
+      offerAll([{ record: asLogRecord(record, offset++), topic: topics.retry(trigger.name) }]);
     },
     setTriggers(now: readonly Trigger[]): void {
       double.setTriggers(now);
@@ -117,4 +127,63 @@ t.test('closing lets go of what is not under way', async (t) => {
   delivered[0]?.hold.settle();
   await closing;
   t.match(script.commits.at(-1), [{ offset: 1 }], 'the waiting one is read again after the next start');
+});
+
+t.test('a deleted uid is not taken for a trigger that this process has not heard of yet', async (t) => {
+  const lane = await startLane([one]);
+  const unheard = testTrigger('http://127.0.0.1:1', { name: 'one', uid: 'made a moment ago' });
+  lane.setFresh(false);
+  lane.offer(unheard, 'early', 0);
+  await lane.clock.advance(0);
+  t.same(lane.abandoned, []);
+  lane.setTriggers([unheard]);
+  t.same(lane.ids(), ['early']);
+});
+
+t.test('what waits of a partition that was revoked is not delivered here', async (t) => {
+  const lane = await startLane([one, other]);
+  lane.offer(one, 'revoked', 1_000);
+  lane.offer(other, 'kept', 1_000);
+  lane.script.assign([{ topic: 'posthorn.default.default._retry.other' }], 2);
+  await lane.clock.advance(1_000);
+  t.same(lane.ids(), ['kept']);
+});
+
+t.test('a clock that was set back does not put off what waits', async (t) => {
+  const lane = await startLane([one]);
+  lane.offer(one, 'soon', 2_000);
+  lane.clock.jump(-86_400_000);
+  await lane.clock.advance(2_000 + defaultDelivery.backoffMaxMs * (1 + defaultDelivery.jitter));
+  t.same(lane.ids(), ['soon']);
+});
+
+t.test('behind a full window of late deliveries, one that is due is found', async (t) => {
+  const lane = await startLane([one]);
+  for (let index = 0; index < 100; index++) lane.offer(one, `late ${index}`, 3_000_000);
+  lane.offer(one, 'due', 0);
+  await lane.clock.advance(0);
+  t.same(lane.ids(), [], 'the trigger has its part of the window full');
+  await lane.clock.advance(2_000);
+  t.equal(lane.postponed.length, 100);
+  lane.offerAgain();
+  await lane.clock.advance(0);
+  t.same(lane.ids(), ['due']);
+});
+
+t.test('retry topics are trimmed behind the committed position', async (t) => {
+  const lane = await startLane([one]);
+  lane.offer(one, 'done', 0);
+  await lane.clock.advance(0);
+  lane.delivered[0]?.hold.settle();
+  await lane.clock.advance(100);
+  t.same(lane.script.trims, [{ topic: 'posthorn.default.default._retry.one', partition: 0, before: 1 }]);
+});
+
+t.test('a trigger is asked for room by one callback a topic, however often triggers change', async (t) => {
+  const lane = await startLane([one]);
+  lane.setFull(one, true);
+  lane.offer(one, 'waits', 0);
+  await lane.clock.advance(0);
+  for (let change = 0; change < 50; change++) lane.setTriggers([one]);
+  t.equal(lane.roomWaiters(), 1);
 });

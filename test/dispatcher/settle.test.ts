@@ -152,3 +152,14 @@ t.test('a window of 16,384 records with every other one settled fits', async (t)
   t.ok(commit.metadata.length <= metadataMax, `${commit.metadata.length}`);
   t.equal(decodeSettled(0, commit.metadata)?.unsettled.length, 8_192);
 });
+
+t.test('what was restored and not offered yet is not forgotten when a rejoin finds no settled set', async (t) => {
+  const before = new Offsets(nothing, 100);
+  for (let offset = 0; offset < 40; offset++) before.take(offset);
+  for (let offset = 0; offset < 40; offset++) if (offset !== 20 && offset !== 30) before.settle(offset);
+  const after = new Offsets(before.commit(0), 100);
+  after.rejoin({ offset: 25, metadata: '' }, 100);
+  t.notOk(after.take(20), 'below the position: the log has lost it');
+  t.ok(after.take(30));
+  t.equal(after.position, 30);
+});

@@ -143,3 +143,33 @@ t.test('closing lets go of what was not placed', async (t) => {
   t.match(lane.script.commits.at(-1), [{ offset: 0 }]);
   t.same(lane.delivered, []);
 });
+
+t.test('a trigger that gets room while the lane is held need not wait for the busy one', async (t) => {
+  const lane = await startLane([busy, idle]);
+  lane.setFull(busy, true);
+  lane.setFull(idle, true);
+  lane.offer('1', 'busy');
+  lane.offer('2', 'idle');
+  await lane.clock.advance(1_000);
+  lane.setFull(idle, false);
+  await lane.clock.advance(100);
+  t.same(
+    lane.spilled.map(({ id }) => id),
+    ['1'],
+  );
+  t.same(
+    lane.delivered.map(({ id }) => id),
+    ['2'],
+  );
+});
+
+t.test('what waits of a partition that was revoked is let go', async (t) => {
+  const lane = await startLane([busy]);
+  lane.setFull(busy, true);
+  lane.offer('1', 'busy');
+  lane.offer('2', 'busy');
+  lane.script.assign([{ topic: lane.topics.events, partition: 1 }], 2);
+  lane.setFull(busy, false);
+  await lane.clock.advance(100);
+  t.same(lane.delivered, []);
+});

@@ -28,6 +28,9 @@ export class LaneDouble {
   readonly spilled: Handled[] = [];
   readonly abandoned: GivenUp[] = [];
   readonly unreadable: LogRecord[] = [];
+  readonly postponed: Handled[] = [];
+  /** Uids of triggers that the registry knows to be deleted. */
+  readonly deleted = new Set<string>();
   #snapshot: RegistrySnapshot;
   #isFresh = true;
   readonly #freshWaiters: (() => void)[] = [];
@@ -60,6 +63,11 @@ export class LaneDouble {
     if (isFresh) for (const resolve of this.#freshWaiters.splice(0)) resolve();
   }
 
+  /** How many callbacks wait for room. */
+  get roomWaiters(): number {
+    return this.#roomWaiters.size;
+  }
+
   /** Whether the trigger can take more. */
   setFull(trigger: Trigger, isFull: boolean): void {
     if (isFull) this.#full.add(trigger.uid);
@@ -74,6 +82,9 @@ export class LaneDouble {
       name: { namespace: 'default', name: 'default' },
       snapshot: () => this.#snapshot,
       topics: () => this.topics,
+      stored: () => ({ deleted: this.deleted }),
+      refresh: () =>
+        this.#isFresh ? Promise.resolve() : new Promise<void>((resolve) => this.#freshWaiters.push(resolve)),
       isFresh: () => this.#isFresh,
       whenFresh: () => new Promise<void>((resolve) => this.#freshWaiters.push(resolve)),
     } as unknown as Registry;
@@ -88,6 +99,7 @@ export class LaneDouble {
       hold,
     });
     return {
+      hasRoom: ({ uid }: Trigger) => !this.#full.has(uid),
       limitOf: ({ uid }: Trigger) => ({
         hasRoom: !this.#full.has(uid),
         isRelieved: !this.#full.has(uid),
@@ -95,6 +107,10 @@ export class LaneDouble {
       }),
       deliver: (delivery: Delivery, hold: Hold) => this.delivered.push(handled(delivery, hold)),
       spill: (delivery: Delivery, hold: Hold) => this.spilled.push(handled(delivery, hold)),
+      postpone: (delivery: Delivery, _next: unknown, hold: Hold) => {
+        this.postponed.push(handled(delivery, hold));
+        hold.settle();
+      },
       abandon: (delivery: GivenUp, hold: Hold) => {
         this.abandoned.push(delivery);
         hold.settle();

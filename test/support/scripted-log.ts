@@ -9,19 +9,26 @@ import type {
 } from '../../broker/log/log.ts';
 
 /**
- * A consumer that does what the test says, when it says so, where a log would do it at a time of its own. Only
- * `consume` is there.
+ * A consumer that does what the test says, when it says so, where a log would do it at a time of its own. Of
+ * the port only what lanes use is there.
  */
 export class ScriptedLog {
   readonly commits: TopicCommit[][] = [];
+  readonly trims: { topic: string; partition: number; before: number }[] = [];
   readonly paused = new Set<string>();
+  /** What `consume` waits for. */
+  consumeWaitsFor: Promise<void> = Promise.resolve();
   /** What `commit` rejects with. */
   refuseCommits: Error | undefined;
   consumers = 0;
   #options: ConsumeOptions | undefined;
 
   readonly log = {
+    trim: async (topic: string, partition: number, before: number) => {
+      this.trims.push({ topic, partition, before });
+    },
     consume: async (given: ConsumeOptions) => {
+      await this.consumeWaitsFor;
       this.#options = given;
       this.consumers++;
       return {

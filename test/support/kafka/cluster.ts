@@ -83,7 +83,7 @@ async function tryCluster(
   const launch = async (node: Node, log: string, java: readonly string[]): Promise<ChildProcess> => {
     const name = `${path.basename(directory)}-${node.id}-${++node.starts}`;
     const output = await open(path.join(node.directory, `${log}.log`), 'a');
-    const [command, ...args] = runtime.command(name, directory, [], java);
+    const [command, ...args] = runtime.command(name, directory, java);
     // A group of its own: Ctrl-C in the terminal goes to the test runner, which decides.
     const child = spawn(command, args, { stdio: ['ignore', output.fd, output.fd], detached: true });
     await Promise.race([once(child, 'spawn'), once(child, 'error').then(([error]) => Promise.reject(error))]);

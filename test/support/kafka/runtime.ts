@@ -16,7 +16,7 @@ export interface KafkaRuntime {
    * @param name of the container, where there is one
    * @param directory the only folder that the command can write
    */
-  command(name: string, directory: string, options: readonly string[], java: readonly string[]): [string, ...string[]];
+  command(name: string, directory: string, java: readonly string[]): [string, ...string[]];
 }
 
 /** As much heap as a broker of a test gets, in MiB: three of them and the tests fit into 4 GiB. */
@@ -47,7 +47,7 @@ export async function findKafkaRuntime(): Promise<KafkaRuntime> {
 function javaRuntime(jars: string): KafkaRuntime {
   return {
     kind: 'java',
-    command: (_name, _directory, options, java) => ['java', ...jvmOptions(options), '-cp', `${jars}/*`, ...java],
+    command: (_name, _directory, java) => ['java', ...jvmOptions, '-cp', `${jars}/*`, ...java],
   };
 }
 
@@ -59,26 +59,23 @@ function dockerRuntime(): KafkaRuntime {
   const user = `${process.getuid?.() ?? 1000}:${process.getgid?.() ?? 1000}`;
   return {
     kind: 'docker',
-    command: (name, directory, options, java) => [
+    command: (name, directory, java) => [
       'docker',
       ...['run', '--rm', '--name', name, '--network', 'host', '--user', user],
       ...['--volume', `${directory}:${directory}`, '--entrypoint', 'java', `apache/kafka:${kafkaVersion}`],
-      ...jvmOptions(options),
+      ...jvmOptions,
       ...['-cp', '/opt/kafka/libs/*', ...java],
     ],
   };
 }
 
 /** Short-lived processes on few cores: the serial collector and the first compiler alone start soonest. */
-function jvmOptions(options: readonly string[]): string[] {
-  return [
-    `-Xmx${heapMib}m`,
-    '-XX:+UseSerialGC',
-    '-XX:TieredStopAtLevel=1',
-    '-Dorg.slf4j.simpleLogger.defaultLogLevel=warn',
-    ...options,
-  ];
-}
+const jvmOptions = [
+  `-Xmx${heapMib}m`,
+  '-XX:+UseSerialGC',
+  '-XX:TieredStopAtLevel=1',
+  '-Dorg.slf4j.simpleLogger.defaultLogLevel=warn',
+];
 
 /** Kafka's jars, from Maven's repository the first time. Callers at the same time, in other processes too, are safe. */
 async function requireJars(): Promise<string> {
