@@ -116,6 +116,28 @@ t.test('an error code means one thing, and docs/errors.md explains each', async 
   for (const code of rows) t.ok(places.has(code), `docs/errors.md explains ${code}, which nothing throws any more`);
 });
 
+t.test(
+  'package-lock.json names no registry, and package.json allows the install scripts that npm ci runs',
+  async (t) => {
+    const { packages } = JSON.parse(read('package-lock.json')) as { packages: Record<string, LockedPackage> };
+    const resolved = Object.entries(packages).filter(([, locked]) => locked.resolved !== undefined);
+    t.strictSame(resolved, [], 'npm install with the omit-lockfile-registry-resolved of .npmrc leaves them out');
+    const { allowScripts, devDependencies } = JSON.parse(read('package.json'));
+    const installing = Object.entries(packages).filter(([, locked]) => locked.hasInstallScript);
+    // By name alone: npm takes a version from the URL that is left out, so the exact version stands with the dependency.
+    t.strictSame(
+      Object.keys(allowScripts),
+      installing.map(([path]) => path.replace(/^.*node_modules\//, '')),
+    );
+    for (const name of Object.keys(allowScripts)) t.match(devDependencies[name], /^\d+\.\d+\.\d+$/, name);
+  },
+);
+
+interface LockedPackage {
+  readonly resolved?: string;
+  readonly hasInstallScript?: boolean;
+}
+
 function importsOf(path: string): string[] {
   const pattern = /^\s*(?:import|export)\b[^'"]*?\bfrom '([^']+)'|^\s*import '([^']+)'|\bimport\('([^']+)'\)/gm;
   return [...read(path).matchAll(pattern)].map(([, from, bare, dynamic]) => from ?? bare ?? dynamic ?? '');
