@@ -124,6 +124,25 @@ t.test('members that come and go lose no record', async (t) => {
   );
 });
 
+t.test('a consumer that closes while it joins is gone at once, at whatever point', async (t) => {
+  const log = await open();
+  const topic = await makeTopic(log, 2);
+  const group = uniqueName('group');
+  const beganMs = performance.now();
+  for (let turns = 0; turns < 80; turns += 4) {
+    const collector = new Collector();
+    await collector.join(log, { group, topics: [topic], startAt: 'earliest' });
+    for (let i = 0; i < turns; i++) await new Promise((resolve) => setImmediate(resolve));
+    await collector.close();
+    t.strictSame(collector.violations, []);
+  }
+  const next = new Collector();
+  await next.join(log, { group, topics: [topic], startAt: 'earliest' });
+  await eventually(() => next.assignments.length === 2, 'the next consumer has the partitions');
+  t.ok(performance.now() - beganMs < 10_000, 'no member was waited for until its session timed out');
+  await next.close();
+});
+
 t.test('an append that follows its topic to new partitions is read like any other', async (t) => {
   const log = await open();
   const topic = await makeTopic(log, 1);

@@ -3,7 +3,7 @@ import type { Clock } from '../../../runtime/clock.ts';
 import { LogUnavailableError, RecordTooLargeError } from '../errors.ts';
 import { encodedBytes, type NewRecord } from '../log.ts';
 import type { Cluster } from './cluster.ts';
-import { code, KafkaCodeError, persist } from './kafka-error.ts';
+import { beforeDeadline, code, KafkaCodeError, persist } from './kafka-error.ts';
 import type { KafkajsMessage } from './kafkajs.ts';
 
 /** How long a leader may wait for its replicas in one attempt, in milliseconds. Below the request timeout. */
@@ -72,11 +72,15 @@ export class Appender {
     const { clock, logger } = this.#options;
     const what = `appending to ${topic}[${partition}]`;
     try {
-      return await withDeadline(deadlineMs, clock, what, () =>
-        persist({ what, topic, deadlineMs, clock, logger }, async () => {
-          if (this.#closed) throw new LogUnavailableError('the log is closed');
-          return this.#attempt(topic, partition, messages);
-        }),
+      return await beforeDeadline(
+        deadlineMs,
+        clock,
+        `${what} was not answered in time; whether it is in, is not known`,
+        () =>
+          persist({ what, topic, deadlineMs, clock, logger }, async () => {
+            if (this.#closed) throw new LogUnavailableError('the log is closed');
+            return this.#attempt(topic, partition, messages);
+          }),
       );
     } catch (error) {
       if (!(error instanceof LogUnavailableError && isTooLarge(error.cause))) throw error;
@@ -114,18 +118,4 @@ function isTooLarge(error: unknown): boolean {
 
 function toMessage({ key, value, headers, timestampMs }: NewRecord, nowMs: number): KafkajsMessage {
   return { key, value, headers, timestamp: String(timestampMs ?? nowMs) };
-}
-
-/** Ends the wait at the deadline also where an attempt is still in flight. */
-async function withDeadline<T>(deadlineMs: number, clock: Clock, what: string, run: () => Promise<T>): Promise<T> {
-  const { promise: late, reject } = Promise.withResolvers<never>();
-  const timer = clock.setTimer(
-    () => reject(new LogUnavailableError(`${what} was not answered in time; whether it is in, is not known`)),
-    Math.max(0, deadlineMs - clock.monotonic()),
-  );
-  try {
-    return await Promise.race([run(), late]);
-  } finally {
-    timer.cancel();
-  }
 }

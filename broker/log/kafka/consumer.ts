@@ -4,6 +4,7 @@ import { messageOf } from '../../../runtime/errors.ts';
 import { LogUnavailableError, StaleEpochError } from '../errors.ts';
 import type { ConsumeOptions, LogConsumer, TopicCommit, TopicPartition } from '../log.ts';
 import type { Cluster } from './cluster.ts';
+import { beforeDeadline } from './kafka-error.ts';
 import { type Generation, isOustedError, isRebalanceError, Membership } from './membership.ts';
 import { readPositions } from './positions.ts';
 import { beyondEndError, partitionKey, Reader } from './reader.ts';
@@ -13,6 +14,9 @@ const metadataUnitsMax = 4_096;
 
 /** How long a commit is tried again, in milliseconds. The next one brings the same and more. */
 const commitTimeoutMs = 10_000;
+
+/** How long closing waits for the group, in milliseconds. A group that was not told waits for the session to time out. */
+const leaveTimeoutMs = 3_000;
 
 /** Before a consumer that lost its group joins again, in milliseconds. */
 const rejoinPauseMs = 500;
@@ -110,7 +114,7 @@ export class KafkaConsumer implements LogConsumer {
   }
 
   async #close(): Promise<void> {
-    const { own, shared, handler, group, logger } = this.#options;
+    const { own, shared, handler, group, clock, logger } = this.#options;
     this.#closing.abort();
     this.#reader?.stop();
     this.#reader = null;
@@ -119,7 +123,10 @@ export class KafkaConsumer implements LogConsumer {
     await Promise.resolve();
     handler.assigned([], ++this.#epoch);
     try {
-      await shared.ask(`leaving group ${group}`, () => this.#membership.leave(shared), { timeoutMs: 3_000 });
+      const deadlineMs = clock.monotonic() + leaveTimeoutMs;
+      await beforeDeadline(deadlineMs, clock, 'the group does not answer', () =>
+        shared.ask(`leaving group ${group}`, () => this.#membership.leave(shared), { timeoutMs: leaveTimeoutMs }),
+      );
     } catch (error) {
       logger.debug({ err: messageOf(error) }, `group ${group} learns by a timeout that a member has left`);
     }
@@ -154,6 +161,7 @@ export class KafkaConsumer implements LogConsumer {
   async #serveGeneration(): Promise<void> {
     const generation = await this.#join();
     const { signal } = this.#closing;
+    if (signal.aborted) return;
     const over = new AbortController();
     const abort = (): void => over.abort();
     signal.addEventListener('abort', abort);

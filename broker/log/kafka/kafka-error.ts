@@ -135,3 +135,22 @@ const hopeless = new Set([
   'KafkaJSNotImplemented',
   'UnreadableRecordsError',
 ]);
+
+/** Ends the wait at the deadline, also for an attempt that is in flight then. @throws LogUnavailableError(message) */
+export async function beforeDeadline<T>(
+  deadlineMs: number,
+  clock: Clock,
+  message: string,
+  run: () => Promise<T>,
+): Promise<T> {
+  const { promise: late, reject } = Promise.withResolvers<never>();
+  const timer = clock.setTimer(
+    () => reject(new LogUnavailableError(message)),
+    Math.max(0, deadlineMs - clock.monotonic()),
+  );
+  try {
+    return await Promise.race([run(), late]);
+  } finally {
+    timer.cancel();
+  }
+}

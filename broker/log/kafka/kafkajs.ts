@@ -6,8 +6,8 @@ import type { SASLOptions } from 'kafkajs';
 /**
  * The one file that reaches into kafkajs (2.2.4, pinned by the test of its version). Of kafkajs we use the connection
  * (TLS, SASL, request queue, timeouts) and the encoding of requests and answers, not its Producer, Consumer and Admin:
- * - a Producer hides which answer belongs to which partition, and says success where nothing was written (facts of a
- *   broker that leaves: `[]`);
+ * - a Producer says success where nothing was written (an empty answer, for a partition that its cached metadata
+ *   lacks), repeats by rules of its own, and can't be told to look for the leader anew;
  * - a Consumer commits -1 and jumps when a position is gone, retries a commit under a later generation than the one
  *   it was made in, goes on as a zombie when its coordinator dies, and can't be told where to read within an epoch;
  * - no public part can fetch without a group, and one unknown topic in an Admin's cached list fails all its requests.

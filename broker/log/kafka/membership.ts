@@ -10,6 +10,7 @@ import {
 } from './assign.ts';
 import type { Cluster } from './cluster.ts';
 import { code, KafkaCodeError } from './kafka-error.ts';
+import type { Api } from './kafkajs.ts';
 
 /** One generation of the group, as this member sees it. */
 export interface Generation {
@@ -24,6 +25,8 @@ export interface Generation {
     readonly partitions: ReadonlyMap<string, readonly number[]>;
   } | null;
 }
+
+type JoinAnswer = Api['JoinGroup']['response'];
 
 export interface MembershipOptions {
   /** For joining and heartbeats alone: a join occupies its connection until the whole group has joined. */
@@ -41,6 +44,9 @@ export class Membership {
   readonly #topics: readonly string[];
   readonly #sessionTimeoutMs: number;
   #memberId = '';
+  /** The first request of a new member, which only gives it its name. */
+  #naming: Promise<JoinAnswer> | null = null;
+  #hasLeft = false;
 
   constructor({ cluster, group, topics, sessionTimeoutMs }: MembershipOptions) {
     this.#cluster = cluster;
@@ -77,7 +83,8 @@ export class Membership {
     return { generationId, memberId, assignment: decodeAssignment(synced.memberAssignment), leads };
   }
 
-  async #join() {
+  async #join(): Promise<JoinAnswer> {
+    if (this.#hasLeft) throw this.#leftError();
     const request = {
       groupId: this.#group,
       sessionTimeout: this.#sessionTimeoutMs,
@@ -86,9 +93,18 @@ export class Membership {
       groupProtocols: [{ name: assignorName, metadata: encodeSubscription(this.#topics) }],
     } as const;
     const send = () => this.#cluster.toCoordinator(this.#group, 'JoinGroup', { ...request, memberId: this.#memberId });
-    let joined = await send();
+    let joined: JoinAnswer;
+    if (this.#memberId === '') {
+      this.#naming = send();
+      try {
+        joined = await this.#naming;
+      } finally {
+        this.#naming = null;
+      }
+    } else joined = await send();
     if (joined.errorCode === code.memberIdRequired) {
       this.#memberId = joined.memberId;
+      if (this.#hasLeft) throw this.#leftError();
       joined = await send();
     }
     this.#require(joined.errorCode, 'joining');
@@ -134,15 +150,23 @@ export class Membership {
 
   /**
    * Tells the group that this member goes, so that it need not wait for its session to time out.
+   * A member that is being named is waited for: the group would, too, until its session times out. No join after this.
    * @param cluster on whose connections: ours may be waiting for a join
    */
   async leave(cluster: Cluster): Promise<void> {
+    this.#hasLeft = true;
+    const named = await this.#naming?.catch(() => null);
+    if (named?.errorCode === code.memberIdRequired) this.#memberId = named.memberId;
     const memberId = this.#memberId;
     this.#memberId = '';
     if (memberId === '') return;
     const payload = { groupId: this.#group, memberId };
     const { errorCode } = await cluster.toCoordinator(this.#group, 'LeaveGroup', payload);
     cluster.requireCoordinated(this.#group, errorCode, `leaving group ${this.#group}`);
+  }
+
+  #leftError(): Error {
+    return new Error(`the member has left group ${this.#group}`);
   }
 
   #require(errorCode: number, what: string): void {

@@ -1,4 +1,5 @@
 import type { Clock, Timer } from '../../../runtime/clock.ts';
+import { messageOf } from '../../../runtime/errors.ts';
 import type { Assignment, ConsumerHandler, LogRecord, TopicPartition } from '../log.ts';
 import type { Cluster } from './cluster.ts';
 import { fetchFrom } from './fetch.ts';
@@ -138,16 +139,18 @@ export class Reader {
   async #lookUp(topics: readonly string[]): Promise<void> {
     if (this.#isLookingUp) return;
     this.#isLookingUp = true;
+    let failure = 'it is not known who leads it';
     try {
       await this.#options.cluster.metadata(topics);
     } catch (error) {
-      this.#trouble(error);
+      failure = messageOf(error);
     }
     if (this.#stopped) return;
     const leaderless = [...this.#partitions.values()].filter(
       ({ topic, partition }) => this.#options.cluster.leaderIfKnown(topic, partition) === undefined,
     );
-    for (const partition of leaderless) this.#failed(partition, new Error(`${partition.key} has no leader`));
+    for (const partition of leaderless)
+      this.#failed(partition, new Error(`${partition.key} can't be read: ${failure}`));
     this.#lookUpPauseMs = leaderless.length === 0 ? 0 : Math.min(2 * this.#lookUpPauseMs + 50, lookUpPauseMaxMs);
     this.#after(this.#lookUpPauseMs, () => {
       this.#isLookingUp = false;
@@ -170,8 +173,11 @@ export class Reader {
       }
     } catch (error) {
       hasFailed = true;
-      for (const { topic } of partitions) this.#options.cluster.forgetTopic(topic);
-      this.#trouble(error);
+      const told = new Error(`fetching from broker ${leader}: ${messageOf(error)}`, { cause: error });
+      for (const partition of partitions) {
+        this.#options.cluster.forgetTopic(partition.topic);
+        this.#failed(partition, told);
+      }
     }
     for (const partition of partitions) partition.isFetching = false;
     const free = (): void => {
@@ -255,7 +261,7 @@ export class Reader {
   #failed(partition: Partition, error: Error): void {
     const nowMs = this.#options.clock.monotonic();
     partition.failsSinceMs ??= nowMs;
-    if (nowMs - partition.failsSinceMs >= troubleAfterMs || !isTransient(error)) this.#trouble(error);
+    if (nowMs - partition.failsSinceMs >= troubleAfterMs || !isTransient(error.cause ?? error)) this.#trouble(error);
   }
 
   #trouble(error: unknown): void {
