@@ -1,5 +1,6 @@
 import { constants } from 'node:os';
 import type { Logger } from 'pino';
+import { type Clock, systemClock } from './clock.ts';
 
 /** What was opened, to be released last in, first out. */
 export class Releasers {
@@ -40,17 +41,30 @@ export interface Shutdown {
   dispose(): void;
 }
 
+/**
+ * A signal that comes so soon after the first is the same wish: at Ctrl-C the terminal sends one to every process in
+ * front, and npm passes its own on. In milliseconds; milliseconds apart as a rule, and nobody presses twice so fast
+ * who would not press again.
+ */
+const repeatMs = 500;
+
 const stopSignals = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const;
 
 /**
- * Ends a process in two steps: the first SIGTERM, SIGINT (Ctrl-C) or SIGHUP asks it to stop, the second ends it at
- * once, with 128 + the signal's number (SIGINT: 130, SIGTERM: 143).
+ * Ends a process in two steps: the first SIGTERM, SIGINT (Ctrl-C) or SIGHUP asks it to stop, a second one (500 ms later
+ * or more) ends it at once, with 128 + the signal's number (SIGINT: 130, SIGTERM: 143).
  */
-export function onStopSignals(exit: (code: number) => void = process.exit): Shutdown {
+export function onStopSignals(
+  exit: (code: number) => void = process.exit,
+  clock: Pick<Clock, 'monotonic'> = systemClock,
+): Shutdown {
   const controller = new AbortController();
+  let firstMs = 0;
   const handle = (signal: NodeJS.Signals): void => {
-    if (controller.signal.aborted) exit(128 + constants.signals[signal]);
-    else controller.abort(signal);
+    if (!controller.signal.aborted) {
+      firstMs = clock.monotonic();
+      controller.abort(signal);
+    } else if (clock.monotonic() - firstMs >= repeatMs) exit(128 + constants.signals[signal]);
   };
   for (const name of stopSignals) process.on(name, handle);
   return {

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { pino } from 'pino';
 import t from 'tap';
 import { onStopSignals, Releasers } from '../../runtime/lifecycle.ts';
+import { ManualClock } from '../support/manual-clock.ts';
 import { until } from '../support/until.ts';
 
 t.test('resources are released last in, first out, one after the other', async (t) => {
@@ -48,14 +49,39 @@ t.test('release is idempotent: who calls again waits for the same', async (t) =>
 
 t.test('the first signal asks to stop, the second ends the process at once', async (t) => {
   const exits: number[] = [];
-  const shutdown = onStopSignals((code) => void exits.push(code));
+  const clock = new ManualClock();
+  const shutdown = onStopSignals((code) => void exits.push(code), clock);
   t.teardown(() => shutdown.dispose());
   process.kill(process.pid, 'SIGTERM');
   await until(() => shutdown.signal.aborted, 'the signal arrives');
   t.equal(shutdown.signal.reason, 'SIGTERM');
   t.strictSame(exits, []);
+  await clock.advance(500);
   process.kill(process.pid, 'SIGINT');
   await until(() => exits.length === 1, 'the second arrives');
+  t.strictSame(exits, [130]);
+});
+
+t.test('one Ctrl-C that arrives twice, from the terminal and through npm, counts once', async (t) => {
+  const exits: number[] = [];
+  let arrived = 0;
+  const count = (): void => void arrived++;
+  const clock = new ManualClock();
+  const shutdown = onStopSignals((code) => void exits.push(code), clock);
+  process.on('SIGINT', count);
+  t.teardown(() => {
+    process.off('SIGINT', count);
+    shutdown.dispose();
+  });
+  process.kill(process.pid, 'SIGINT');
+  await until(() => arrived === 1, 'it arrives');
+  await clock.advance(499);
+  process.kill(process.pid, 'SIGINT');
+  await until(() => arrived === 2, 'it arrives again');
+  t.strictSame(exits, []);
+  await clock.advance(1);
+  process.kill(process.pid, 'SIGINT');
+  await until(() => arrived === 3, 'a later one');
   t.strictSame(exits, [130]);
 });
 
@@ -86,6 +112,10 @@ t.test('a real process that hangs in its shutdown ends with 143 at the second SI
   child.kill('SIGTERM');
   await until(() => output.includes('stopping'), 'it stops');
   const exited = once(child, 'exit');
-  child.kill('SIGTERM');
+  // Those that come with the first don't count.
+  await until(() => {
+    child.kill('SIGTERM');
+    return child.exitCode !== null;
+  }, 'it ends');
   t.strictSame(await exited, [143, null]);
 });
