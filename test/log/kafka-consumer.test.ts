@@ -1,16 +1,24 @@
 import { Kafka, logLevel } from 'kafkajs';
 import { pino } from 'pino';
 import t from 'tap';
+import { Cluster } from '../../broker/log/kafka/cluster.ts';
+import { KafkaConsumer } from '../../broker/log/kafka/consumer.ts';
 import { type KafkaLogOptions, openKafkaLog } from '../../broker/log/kafka/kafka-log.ts';
 import type { Log } from '../../broker/log/log.ts';
+import { systemClock } from '../../runtime/clock.ts';
 import { kafkaBrokers } from '../support/kafka.ts';
 import { Collector } from './conformance/collector.ts';
 import { counting, eventually, makeTopic, numbered, rangeOf, readAll, uniqueName } from './conformance/harness.ts';
 
 const brokers = await kafkaBrokers();
+const silent = pino({ level: 'silent' });
+
+/** All that Node warned of while this file ran: it warns once of a kind. */
+const warnings: Error[] = [];
+process.on('warning', (warning) => warnings.push(warning));
 
 async function open(options: Partial<KafkaLogOptions> = {}): Promise<Log> {
-  const log = await openKafkaLog({ brokers, replicationFactor: 1, logger: pino({ level: 'silent' }), ...options });
+  const log = await openKafkaLog({ brokers, replicationFactor: 1, logger: silent, ...options });
   t.teardown(() => log.close());
   return log;
 }
@@ -124,24 +132,51 @@ t.test('members that come and go lose no record', async (t) => {
   );
 });
 
-t.test('a consumer that closes while it joins is gone at once, at whatever point', async (t) => {
-  const log = await open();
-  const topic = await makeTopic(log, 2);
-  const group = uniqueName('group');
-  const beganMs = performance.now();
-  for (let turns = 0; turns < 80; turns += 4) {
-    const collector = new Collector();
-    await collector.join(log, { group, topics: [topic], startAt: 'earliest' });
-    for (let i = 0; i < turns; i++) await new Promise((resolve) => setImmediate(resolve));
-    await collector.close();
-    t.strictSame(collector.violations, []);
-  }
-  const next = new Collector();
-  await next.join(log, { group, topics: [topic], startAt: 'earliest' });
-  await eventually(() => next.assignments.length === 2, 'the next consumer has the partitions');
-  t.ok(performance.now() - beganMs < 10_000, 'no member was waited for until its session timed out');
-  await next.close();
-});
+for (const point of ['JoinGroup', 'SyncGroup'] as const) {
+  t.test(`a consumer that closes while ${point} is answered is gone at once, and hands out nothing`, async (t) => {
+    const log = await open();
+    const topic = await makeTopic(log, 2);
+    await log.append(topic, 0, numbered(0, 3));
+    const group = uniqueName('group');
+    // With its starts committed the group has nothing left that Kafka would refuse to one who has left.
+    const before = new Collector();
+    await before.join(log, { group, topics: [topic], startAt: 'earliest' });
+    await eventually(() => before.assignments.length === 2, 'the starts are committed');
+    await before.close();
+    const newCluster = (): Cluster =>
+      new Cluster(
+        brokers.map((broker) => ({ host: broker.split(':')[0] ?? '', port: Number(broker.split(':')[1]) })),
+        { clientId: 'test', ssl: null, sasl: null, connectTimeoutMs: 3_000, requestTimeoutMs: 10_000 },
+        systemClock,
+        silent,
+      );
+    const [own, shared] = [newCluster(), newCluster()];
+    t.teardown(() => shared.close());
+    const handler = new Collector();
+    const consumer = new KafkaConsumer({
+      ...{ group, topics: [topic], startAt: 'earliest', handler, own, shared, logger: silent, clock: systemClock },
+      ...{ sessionTimeoutMs: 15_000, heartbeatMs: 100, growthCheckMs: 10_000 },
+    });
+    let closing: Promise<void> | null = null;
+    const toCoordinator = own.toCoordinator.bind(own);
+    own.toCoordinator = async (group, api, payload) => {
+      const answer = await toCoordinator(group, api, payload);
+      if (api === point) closing ??= consumer.close();
+      return answer;
+    };
+    const beganMs = performance.now();
+    consumer.start();
+    await eventually(() => closing !== null, 'the consumer closes');
+    await closing;
+    t.strictSame(handler.assignedLists, [[]]);
+    const next = new Collector();
+    await next.join(log, { group, topics: [topic], startAt: 'earliest' });
+    await eventually(() => next.count === 3, 'the next consumer has the partitions');
+    t.ok(performance.now() - beganMs < 10_000, 'nobody waited for a session to time out');
+    await next.close();
+    t.strictSame(handler.assignedLists, [[]]);
+  });
+}
 
 t.test('an append that follows its topic to new partitions is read like any other', async (t) => {
   const log = await open();
@@ -156,10 +191,6 @@ t.test('an append that follows its topic to new partitions is read like any othe
 });
 
 t.test('an idle log warns of nothing and keeps the processor idle', async (t) => {
-  const warnings: Error[] = [];
-  const note = (warning: Error): void => void warnings.push(warning);
-  process.on('warning', note);
-  t.teardown(() => process.off('warning', note));
   const log = await open({ heartbeatMs: 100 });
   const topic = await makeTopic(log, 4);
   const collector = new Collector();
