@@ -1,3 +1,5 @@
+import type { LogUnavailableError } from './errors.ts';
+
 /**
  * The Log port: topics of partitions of records, read by consumer groups. Two drivers implement it, `embedded/`
  * (SQLite, one process) and `kafka/` (any number of processes), and one conformance suite holds both to what is
@@ -6,6 +8,12 @@
 export interface Log {
   /** Whether other processes may write and read this log too (Kafka: true; embedded: false). */
   readonly sharedByProcesses: boolean;
+
+  /**
+   * Resolves with the reason once the log has failed for good, so that nothing but a new start helps; never rejects.
+   * The embedded log may (its file is damaged, the disk breaks); Kafka never does, as it may always come back.
+   */
+  readonly failed: Promise<LogUnavailableError>;
 
   /**
    * Makes the topic if it is not there; an existing topic is left as it is.
@@ -148,8 +156,8 @@ export interface ConsumerHandler {
   assigned(assignments: readonly Assignment[], epoch: number): void;
 
   /**
-   * Takes records from the front of the batch and returns how many; the rest is offered again. Whoever takes fewer
-   * than all has paused the partition before it returns.
+   * Takes records from the front of the batch and returns how many; the rest is offered again: after resume where the
+   * handler has paused the partition before it returns, as it should, else some 100 ms later.
    */
   records(batch: RecordBatch): number;
 

@@ -1,3 +1,4 @@
+import type { Clock, Timer } from '../../../runtime/clock.ts';
 import { PosthornError } from '../../../runtime/errors.ts';
 import { StaleEpochError, UnknownTopicError } from '../errors.ts';
 import type {
@@ -21,6 +22,9 @@ const readsInFlightMax = 4;
 /** What handlers have left of their batches is kept up to this many bytes, then read again when it is wanted. */
 const leftMaxBytes = 8_388_608;
 
+/** Before what a handler left is offered again if it has not paused the partition, in milliseconds. */
+const offerAgainMs = 100;
+
 /** Kafka's offset.metadata.max.bytes. */
 const metadataMaxUnits = 4_096;
 
@@ -35,6 +39,7 @@ export interface Fetched extends ReadResult {
 export interface ConsumerContext {
   readonly handler: ConsumerHandler;
   readonly topics: readonly string[];
+  readonly clock: Clock;
   fetch(partition: Partition, from: number): Promise<Fetched>;
   commit(commits: readonly { partition: Partition; commit: TopicCommit }[]): Promise<void>;
   /** The group's epoch now. */
@@ -69,6 +74,9 @@ export class EmbeddedConsumer implements LogConsumer {
   #readers = new Map<string, Reader>();
   /** Readers that may have something to hand out or to read, the longest waiting first. */
   readonly #ready = new Set<Reader>();
+  /** Readers whose handler left something without a pause, until `#offerAgain`. */
+  readonly #declined = new Set<Reader>();
+  #offerAgain: Timer | null = null;
   readonly #commits = new Set<Promise<void>>();
   #suspended = true;
   #scheduled = false;
@@ -118,6 +126,9 @@ export class EmbeddedConsumer implements LogConsumer {
     this.#suspended = true;
     for (const reader of this.#readers.values()) reader.partition.readers.delete(reader.wake);
     this.#ready.clear();
+    this.#declined.clear();
+    this.#offerAgain?.cancel();
+    this.#offerAgain = null;
     this.#leftBytes = 0;
   }
 
@@ -261,10 +272,23 @@ export class EmbeddedConsumer implements LogConsumer {
       this.#leftBytes -= left.bytes;
     }
     if (reader.paused) this.#boundLeft(reader);
+    else if (taken < batch.length) this.#decline(reader);
     else this.#wake(reader);
   }
 
-  /** Too much is left of too many batches: forgets this one, to be read again after resume. */
+  /** The handler should have paused the partition. At once again would be for ever, for all that it can do meanwhile. */
+  #decline(reader: Reader): void {
+    this.#boundLeft(reader);
+    this.#declined.add(reader);
+    this.#offerAgain ??= this.#context.clock.setTimer(() => {
+      this.#offerAgain = null;
+      const declined = [...this.#declined];
+      this.#declined.clear();
+      for (const one of declined) this.#wake(one);
+    }, offerAgainMs);
+  }
+
+  /** Too much is left of too many batches: forgets this one, to be read again when it is wanted. */
   #boundLeft(reader: Reader): void {
     if (reader.left === null || this.#leftBytes <= leftMaxBytes) return;
     this.#leftBytes -= reader.left.bytes;

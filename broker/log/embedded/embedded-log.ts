@@ -16,7 +16,7 @@ import {
 } from '../log.ts';
 import { EmbeddedConsumer, type Fetched, readMaxBytes, readMaxRecords } from './consumer.ts';
 import { prepareDirectory } from './directory.ts';
-import { Group } from './group.ts';
+import { Group, type GroupContext } from './group.ts';
 import { grow, type Partition, Topics } from './partitions.ts';
 import { decodeBatches } from './record-codec.ts';
 import { type OpenedClient, WorkerClient } from './worker-client.ts';
@@ -42,7 +42,7 @@ const defaultReserveBytes = 67_108_864;
  * Opens the log in a directory, which no other process may have open: topics, records and commits in an SQLite
  * database that a worker thread writes. An append resolves when it is synced to disk; appends that come at the same
  * time share a sync. If the worker dies (the database is damaged, the disk fails) the log has failed for good: every
- * call rejects with LogUnavailableError until the process starts anew.
+ * call rejects with LogUnavailableError until the process starts anew, and `failed` resolves.
  *
  * @throws LogLockedError, LogDirectoryError, LogUnavailableError
  */
@@ -53,6 +53,7 @@ export async function openEmbeddedLog(options: EmbeddedLogOptions): Promise<Log>
 
 class EmbeddedLog implements Log {
   readonly sharedByProcesses = false;
+  readonly failed: Promise<LogUnavailableError>;
   readonly #client: WorkerClient;
   readonly #clock: Clock;
   readonly #retentionCheckMs: number;
@@ -70,10 +71,15 @@ class EmbeddedLog implements Log {
     this.#logger = options.logger.child({ directory: options.directory });
     this.#retentionCheckMs = options.retentionCheckMs ?? defaultRetentionCheckMs;
     for (const topic of stored) this.#topics.add(topic);
+    const { promise, resolve } = Promise.withResolvers<LogUnavailableError>();
+    this.failed = promise;
     client.listen({
       moved: (partition, start) => this.#moved(partition, start),
       full: (isFull) => this.#full(isFull),
-      failed: (error) => this.#fail(error),
+      failed: (error) => {
+        this.#fail(error);
+        resolve(error);
+      },
     });
     if (full) this.#full(true);
     else this.#retain();
@@ -172,6 +178,7 @@ class EmbeddedLog implements Log {
     const consumer = new EmbeddedConsumer({
       handler,
       topics,
+      clock: this.#clock,
       fetch: (partition, from) => this.#fetch(partition, from),
       commit: async (commits) => {
         const stored = commits.map(({ partition, commit: { offset, metadata } }) => {
@@ -222,10 +229,11 @@ class EmbeddedLog implements Log {
   #group(name: string): Group {
     const found = this.#groups.get(name);
     if (found) return found;
-    const group = new Group({
+    const context: GroupContext = {
       partitionsOf: (topic) => this.#topics.find(topic)?.partitions ?? [],
       committed: (partitions) => this.#client.call('committed', { group: name, partitions }),
-    });
+    };
+    const group = new Group(context, this.#clock);
     this.#groups.set(name, group);
     return group;
   }
@@ -261,7 +269,7 @@ class EmbeddedLog implements Log {
   #fail(error: LogUnavailableError): void {
     this.#logger.fatal({ err: error }, 'the log has failed');
     this.#retentionTimer?.cancel();
-    for (const consumer of this.#consumers()) consumer.fail(error);
+    for (const group of this.#groups.values()) group.fail(error);
     this.#groups.clear();
   }
 

@@ -1,4 +1,6 @@
+import { type Clock, systemClock, type Timer } from '../../../runtime/clock.ts';
 import { PosthornError } from '../../../runtime/errors.ts';
+import { LogUnavailableError } from '../errors.ts';
 import type { EmbeddedConsumer, Grant } from './consumer.ts';
 import type { Partition } from './partitions.ts';
 import type { StoredCommit } from './protocol.ts';
@@ -10,17 +12,23 @@ export interface GroupContext {
   committed(partitions: readonly number[]): Promise<readonly StoredCommit[]>;
 }
 
+/** After a rebalance that the log refused (its disk is full), in milliseconds: as soon as a person would notice. */
+const retryMs = 1_000;
+
 /**
  * The consumers of one group. At every change (a member joins or leaves, one of the topics is made or deleted) the
  * epoch rises, everybody stops, and the partitions are dealt anew from the committed positions on.
  */
 export class Group {
   readonly #context: GroupContext;
+  readonly #clock: Clock;
   readonly #members: EmbeddedConsumer[] = [];
   #epoch = 0;
+  #retry: Timer | null = null;
 
-  constructor(context: GroupContext) {
+  constructor(context: GroupContext, clock: Clock = systemClock) {
     this.#context = context;
+    this.#clock = clock;
   }
 
   get epoch(): number {
@@ -43,8 +51,16 @@ export class Group {
     void this.rebalance();
   }
 
+  /** The log has failed: nothing comes any more. */
+  fail(error: LogUnavailableError): void {
+    this.#retry?.cancel();
+    for (const member of this.#members) member.fail(error);
+  }
+
   async rebalance(): Promise<void> {
     const epoch = ++this.#epoch;
+    this.#retry?.cancel();
+    if (this.#members.length === 0) return;
     for (const member of this.#members) member.suspend();
     const topics = [...new Set(this.#members.flatMap((member) => member.topics))].sort();
     const partitions = topics.flatMap((topic) => this.#context.partitionsOf(topic));
@@ -53,9 +69,11 @@ export class Group {
       // Answered after the commits that are on their way, so that no position is older than what was committed.
       commits = await this.#context.committed(partitions.map((one) => one.id));
     } catch (error) {
-      // The log was closed or has failed, which ends the consumers too.
-      if (error instanceof PosthornError) return;
-      throw error;
+      if (!(error instanceof PosthornError)) throw error;
+      // A log that was closed or has failed ends the consumers too; whatever else it refuses, it may do later.
+      if (error instanceof LogUnavailableError || epoch !== this.#epoch) return;
+      this.#retry = this.#clock.setTimer(() => void this.rebalance(), retryMs);
+      return;
     }
     if (epoch !== this.#epoch) return;
     const positions = new Map(commits.map((commit) => [commit.partition, commit]));

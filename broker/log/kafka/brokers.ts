@@ -1,6 +1,7 @@
 import { connect as connectTcp, isIP, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import type { Logger } from 'pino';
+import { LogUnavailableError } from '../errors.ts';
 import { type Api, Connection, type ConnectionOptions, type Decode, type SocketFactory } from './kafkajs.ts';
 
 export interface Address {
@@ -73,7 +74,7 @@ export class Brokers {
     for (const { address } of sorted) {
       const line = this.#line(address);
       try {
-        await line.connected;
+        await Promise.race([line.connected, line.dropped]);
       } catch (error) {
         this.#drop(line);
         failure = error;
@@ -113,7 +114,8 @@ export class Brokers {
   }
 
   #line(address: Address): Line {
-    if (this.#closed) throw new Error('the connections to Kafka are closed');
+    // No further attempt will help.
+    if (this.#closed) throw new LogUnavailableError('the log is closed');
     const key = keyOf(address);
     const open = this.#lines.get(key);
     if (open !== undefined) return open;

@@ -2,7 +2,7 @@ import type { ConnectionOptions as TlsOptions } from 'node:tls';
 import type { SASLOptions } from 'kafkajs';
 import type { Logger } from 'pino';
 import { type Clock, systemClock } from '../../../runtime/clock.ts';
-import { UsageError } from '../../../runtime/errors.ts';
+import { messageOf, UsageError } from '../../../runtime/errors.ts';
 import { LogUnavailableError, UnknownTopicError } from '../errors.ts';
 import type {
   Commit,
@@ -47,6 +47,8 @@ export interface KafkaLogOptions {
   readonly growthCheckMs?: number;
   readonly clock?: Clock;
   readonly logger: Logger;
+  /** Ends the opening; to end an open log is to close it. */
+  readonly signal?: AbortSignal;
 }
 
 const defaults = {
@@ -67,22 +69,31 @@ const requestTimeoutMs = 10_000;
 
 /**
  * Opens the log on a Kafka cluster (2.3 or later).
- * @throws UsageError for an address that is none, LogUnavailableError when no broker answers
+ * @throws UsageError for an address that is none, LogUnavailableError when no broker answers, the signal's reason
  */
-export async function openKafkaLog(options: KafkaLogOptions): Promise<Log> {
+export async function openKafkaLog({ signal, ...options }: KafkaLogOptions): Promise<Log> {
   const log = new KafkaLog(options);
+  // Takes the sockets away from the attempt that is on its way.
+  const abort = (): void => void log.close();
+  signal?.addEventListener('abort', abort);
   try {
+    signal?.throwIfAborted();
     await log.connect();
+    signal?.throwIfAborted();
   } catch (error) {
     await log.close();
+    signal?.throwIfAborted();
     throw error;
+  } finally {
+    signal?.removeEventListener('abort', abort);
   }
   return log;
 }
 
 class KafkaLog implements Log {
   readonly sharedByProcesses = true;
-  readonly #settings: Required<Omit<KafkaLogOptions, 'tls' | 'sasl'>>;
+  readonly failed = new Promise<never>(() => {});
+  readonly #settings: Required<Omit<KafkaLogOptions, 'tls' | 'sasl' | 'signal'>>;
   readonly #bootstrap: readonly Address[];
   readonly #connection: ConnectionOptions;
   readonly #cluster: Cluster;
@@ -92,7 +103,7 @@ class KafkaLog implements Log {
   readonly #consumers = new Set<KafkaConsumer>();
   #closed: Promise<void> | null = null;
 
-  constructor({ tls, sasl, ...options }: KafkaLogOptions) {
+  constructor({ tls, sasl, ...options }: Omit<KafkaLogOptions, 'signal'>) {
     this.#settings = { clock: systemClock, ...defaults, ...options };
     const { clock, logger, clientId, appendTimeoutMs, replicationFactor } = this.#settings;
     this.#bootstrap = options.brokers.map(parseAddress);
@@ -116,7 +127,14 @@ class KafkaLog implements Log {
   }
 
   async connect(): Promise<void> {
-    await this.#cluster.ask('connecting to Kafka', () => this.#cluster.metadata(['_']));
+    try {
+      await this.#cluster.ask('connecting to Kafka', () => this.#cluster.metadata(['_']));
+    } catch (error) {
+      if (!(error instanceof LogUnavailableError)) throw error;
+      const { brokers } = this.#settings;
+      const reason = messageOf(error.cause ?? error).replace(/^Connection error: /, '');
+      throw new LogUnavailableError(`can't connect to Kafka at ${brokers.join(', ')}: ${reason}`, { cause: error });
+    }
   }
 
   ensureTopic(topic: string, spec: TopicSpec): Promise<'created' | 'existed'> {

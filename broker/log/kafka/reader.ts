@@ -30,14 +30,17 @@ const lookUpPauseMaxMs = 2_000;
 /** A partition that can't be read for so long, in milliseconds, is worth a line: elections are over by then. */
 const troubleAfterMs = 5_000;
 
+/** Before what a handler left is offered again if it has not paused the partition, in milliseconds. */
+const offerAgainMs = 100;
+
 /** Before a partition that can't be decoded is tried again, in milliseconds; it won't change by itself. */
 const unreadablePauseMs = 5_000;
 
 export interface ReaderOptions {
   readonly cluster: Cluster;
   readonly assignments: readonly Assignment[];
-  /** Keys (`partitionKey`) of partitions that rest. Changed through `pause` and `resume` alone. */
-  readonly paused: Set<string>;
+  /** Keys (`partitionKey`) of what the consumer was told to pause. */
+  readonly paused: ReadonlySet<string>;
   readonly handler: Pick<ConsumerHandler, 'records' | 'lost'>;
   readonly clock: Clock;
   disturbed(error: Error): void;
@@ -50,9 +53,8 @@ interface Partition extends TopicPartition {
   /** Fetched, offered, and not taken. */
   held: { readonly records: readonly LogRecord[]; readonly nextOffset: number; readonly bytes: number } | null;
   isFetching: boolean;
-  /** In milliseconds of the monotonic clock. */
-  restsUntilMs: number;
-  /** As `restsUntilMs`; null while it can be read. */
+  rests: boolean;
+  /** In milliseconds of the monotonic clock; null while it can be read. */
   failsSinceMs: number | null;
 }
 
@@ -80,7 +82,7 @@ export class Reader {
     this.#partitions = new Map(
       options.assignments.map(({ topic, partition, offset }) => {
         const key = partitionKey({ topic, partition });
-        const state = { position: offset, held: null, isFetching: false, restsUntilMs: 0, failsSinceMs: null };
+        const state = { position: offset, held: null, isFetching: false, rests: false, failsSinceMs: null };
         return [key, { key, topic, partition, ...state }];
       }),
     );
@@ -111,8 +113,8 @@ export class Reader {
 
   #offerHeld(): void {
     for (const partition of [...this.#partitions.values()]) {
-      const { held, key } = partition;
-      if (this.#stopped || held === null || this.#options.paused.has(key)) continue;
+      const { held, key, rests } = partition;
+      if (this.#stopped || held === null || rests || this.#options.paused.has(key)) continue;
       partition.held = null;
       this.#heldBytes -= held.bytes;
       this.#offer(partition, held.records, held.nextOffset);
@@ -124,10 +126,9 @@ export class Reader {
     if (this.#stopped) return;
     const byLeader = new Map<number, Partition[]>();
     const unknown = new Set<string>();
-    const nowMs = this.#options.clock.monotonic();
     for (const partition of this.#partitions.values()) {
       if (partition.isFetching || partition.held !== null || this.#options.paused.has(partition.key)) continue;
-      if (partition.restsUntilMs > nowMs) continue;
+      if (partition.rests) continue;
       const leader = this.#options.cluster.leaderIfKnown(partition.topic, partition.partition);
       if (leader === undefined) unknown.add(partition.topic);
       else byLeader.set(leader, [...(byLeader.get(leader) ?? []), partition]);
@@ -190,7 +191,7 @@ export class Reader {
 
   /** @returns false where the partition needs a pause before it is fetched again */
   async #take(partition: Partition, answer: FetchedPartition): Promise<boolean> {
-    const { cluster, clock } = this.#options;
+    const { cluster } = this.#options;
     if (answer.errorCode === code.offsetOutOfRange) return this.#relocate(partition);
     if (answer.errorCode !== code.none) {
       cluster.forgetTopic(partition.topic);
@@ -205,8 +206,7 @@ export class Reader {
       else this.#offer(partition, records, nextOffset);
       return true;
     } catch (error) {
-      partition.restsUntilMs = clock.monotonic() + unreadablePauseMs;
-      this.#after(unreadablePauseMs, () => this.#pump());
+      this.#rest(partition, unreadablePauseMs);
       this.#trouble(new Error(`${partition.key} can't be read from offset ${partition.position}`, { cause: error }));
       return true;
     }
@@ -221,8 +221,8 @@ export class Reader {
       partition.position = nextOffset;
       return;
     }
-    this.#options.paused.add(key);
     partition.position = first.offset;
+    if (!this.#options.paused.has(key)) this.#rest(partition, offerAgainMs);
     const rest = records.slice(taken);
     const bytes = rest.reduce((sum, { key, value }) => sum + 100 + (key?.length ?? 0) + (value?.length ?? 0), 0);
     if (this.#stopped || this.#heldBytes + bytes > heldBytesMax) return;
@@ -247,6 +247,16 @@ export class Reader {
     partition.position = start;
     this.#options.disturbed(beyondEndError({ topic, partition: number, committed: position, start, end }));
     return true;
+  }
+
+  /** The partition is neither offered nor fetched for so long. */
+  #rest(partition: Partition, delayMs: number): void {
+    partition.rests = true;
+    this.#after(delayMs, () => {
+      partition.rests = false;
+      this.#offerHeld();
+      this.#pump();
+    });
   }
 
   #after(delayMs: number, run: () => void): void {

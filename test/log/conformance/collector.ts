@@ -23,8 +23,10 @@ export class Collector implements ConsumerHandler {
   /** Every list of partitions that was assigned. */
   readonly assignedLists: (readonly Assignment[])[] = [];
   epoch = -1;
-  /** How many records of a batch are taken; whoever takes fewer than all has the partition paused. */
+  /** How many records of a batch are taken. */
   take: (batch: RecordBatch) => number = (batch) => batch.records.length;
+  /** Whether the partition is paused when fewer than all are taken, as it should be. */
+  pausesWhatItLeaves = true;
   #consumer: LogConsumer | null = null;
   #closed = false;
   #busy = false;
@@ -116,7 +118,7 @@ export class Collector implements ConsumerHandler {
     if (count < batch.records.length) {
       const last = taken.at(-1);
       if (last !== undefined) owned.position = last.offset + 1;
-      this.pause([batch]);
+      if (this.pausesWhatItLeaves) this.pause([batch]);
     } else owned.position = batch.nextOffset;
     this.#busy = false;
     return count;

@@ -110,6 +110,28 @@ export const consumeCases: Record<string, Case> = {
     t.strictSame(collector.violations, []);
   },
 
+  async 'what a handler leaves without a pause is offered again, and holds up nothing else'(t, { log }) {
+    const topic = await makeTopic(log, 2);
+    const collector = await joined(log, [topic]);
+    collector.pausesWhatItLeaves = false;
+    let offers = 0;
+    let isWilling = false;
+    collector.take = (batch) => {
+      if (batch.partition === 1 || isWilling || ++offers > 10_000) return batch.records.length;
+      return offers === 1 ? 2 : 0;
+    };
+    await log.append(topic, 0, numbered(0, 5));
+    await eventually(() => offers >= 4, 'it was offered some times');
+    await log.append(topic, 1, numbered(50, 5));
+    await eventually(() => collector.recordsOf(topic, 1).length === 5, 'the other partition goes on');
+    t.ok(offers < 1_000, 'it is not offered without a break');
+    isWilling = true;
+    await eventually(() => collector.count === 10, 'the rest came again');
+    t.strictSame(collector.valuesOf(topic, 0), counting(0, 5));
+    await collector.close();
+    t.strictSame(collector.violations, []);
+  },
+
   async 'a paused partition stands still while others go on'(t, { log }) {
     const topic = await makeTopic(log, 2);
     const collector = await joined(log, [topic]);
