@@ -57,7 +57,7 @@ const defaults = {
   /** A broker that restarts is back after 3 to 20 s, its partitions have new leaders sooner. */
   appendTimeoutMs: 30_000,
   /** Kafka allows no less than 6 s. A process that dies holds its partitions for this long, a slow one keeps them. */
-  sessionTimeoutMs: 15_000,
+  sessionTimeoutMs: 10_000,
   /** A rebalance begins for a member at most this much later. */
   heartbeatMs: 500,
   growthCheckMs: 10_000,
