@@ -7,9 +7,10 @@ import type { Log } from '../broker/log/log.ts';
 import { watchDirectory } from '../broker/trigger/watch-directory.ts';
 import { createAdmin, type Readiness } from '../console/admin.ts';
 import { Dispatcher } from '../dispatcher/dispatcher.ts';
+import { aborted, settledOrAborted, unlessAborted } from '../runtime/abort.ts';
 import { systemClock } from '../runtime/clock.ts';
 import { type ServeConfig, serveConfig, serveOptions } from '../runtime/config-serve.ts';
-import { PosthornError } from '../runtime/errors.ts';
+import { messageOf, PosthornError } from '../runtime/errors.ts';
 import { onStopSignals, Releasers } from '../runtime/lifecycle.ts';
 import { createLogger } from '../runtime/logger.ts';
 import { createMetrics, type Metrics } from '../runtime/metrics.ts';
@@ -31,43 +32,69 @@ export const serve: Command = {
     const config = await serveConfig(options, env);
     const logger = createLogger({ level: config.logLevel, format: config.logFormat });
     const shutdown = onStopSignals();
+    const failure = new AbortController();
+    const end: End = { failed: failure.signal, signal: AbortSignal.any([shutdown.signal, failure.signal]) };
     const releasers = new Releasers(logger);
     try {
-      await start(config, logger, releasers, shutdown.signal);
-      if (!shutdown.signal.aborted) await new Promise((resolve) => shutdown.signal.addEventListener('abort', resolve));
-      logger.info({ signal: shutdown.signal.reason }, 'stopping: no new events, what is in flight is let end');
+      const log = await openLog(config, logger, shutdown.signal);
+      releasers.add('log', () => log.close());
+      void log.failed.then((error) => failure.abort(error));
+      await start(config, log, logger, releasers, end);
+      await aborted(end.signal);
+    } catch (error) {
+      // What fails once it is to end, fails because of that.
+      if (!end.signal.aborted) throw error;
     } finally {
+      if (shutdown.signal.aborted) {
+        logger.info({ signal: shutdown.signal.reason }, 'stopping: no new events, what is in flight is let end');
+      }
       await releasers.release();
       shutdown.dispose();
     }
     logger.info('stopped');
+    // Only a new start helps, and whatever supervises the process makes one if it ends so.
+    if (end.failed.aborted) throw end.failed.reason;
     return exitCodes.ok;
   },
 };
 
-/** Brings the parts up in the order in which they need each other; they are released in the opposite order. */
-async function start(config: ServeConfig, logger: Logger, releasers: Releasers, stop: AbortSignal): Promise<void> {
+/** When it is to end. */
+interface End {
+  /** Aborts when the log has failed for good; the reason is its error. */
+  readonly failed: AbortSignal;
+  /** Aborts then too, and when a signal asks the process to stop. */
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Brings the parts up in the order in which they need each other; they are released in the opposite order.
+ * @throws PosthornError, or the reason of `end`
+ */
+async function start(config: ServeConfig, log: Log, logger: Logger, releasers: Releasers, end: End): Promise<void> {
+  end.signal.throwIfAborted();
   const clock = systemClock;
   const metrics = createMetrics();
-  const log = await openLog(config, logger);
-  releasers.add('log', () => log.close());
-  const brokers = await openBrokers({ log, prefix: config.prefix, clock, logger, topicSettings: config });
+  const opening = openBrokers({ log, prefix: config.prefix, clock, logger, topicSettings: config });
+  const brokers = await unlessAborted(opening, end.signal);
   releasers.add('brokers', () => brokers.close());
   const gatherer = new Gatherer({ log, clock });
   releasers.add('gatherer', () => gatherer.close());
 
-  const parts: Parts = { config, log, brokers, gatherer, logger, metrics };
+  const parts: Parts = { config, log, brokers, gatherer, logger, metrics, end };
   let isStarted = false;
   const readiness: (() => string[])[] = [
-    () => (stop.aborted ? ['Posthorn is stopping'] : isStarted ? [] : ['Posthorn is starting']),
+    () => (end.failed.aborted ? [messageOf(end.failed.reason)] : []),
+    () => (end.signal.aborted ? ['Posthorn is stopping'] : isStarted ? [] : ['Posthorn is starting']),
     () => staleRegistries(brokers),
   ];
   const adminPort = await startAdmin(parts, releasers, () => readinessOf(readiness));
   if (config.roles.has('dispatcher')) readiness.push(startDispatcher(parts, releasers));
   if (config.triggers !== null) {
     const { triggers: directory, owner } = config;
-    const watch = await watchDirectory({ directory, owner, brokers, clock, logger });
-    releasers.add('triggers directory', () => watch.close());
+    const watching = watchDirectory({ directory, owner, brokers, clock, logger });
+    const watch = await unlessAborted(watching, end.signal);
+    const close = (signal: AbortSignal): Promise<void> => settledOrAborted(watch.close(), signal);
+    releasers.add('triggers directory', () => within(config.shutdownTimeoutMs, end.failed, close));
   }
   const port = config.roles.has('ingress') ? await startIngress(parts, releasers) : null;
   isStarted = true;
@@ -90,17 +117,18 @@ interface Parts {
   readonly gatherer: Gatherer;
   readonly logger: Logger;
   readonly metrics: Metrics;
+  readonly end: End;
 }
 
 /** Loads only the driver that runs: each costs start time and memory. */
-async function openLog(config: ServeConfig, logger: Logger): Promise<Log> {
+async function openLog(config: ServeConfig, logger: Logger, signal: AbortSignal): Promise<Log> {
   if (config.log.kind === 'embedded') {
     const { openEmbeddedLog } = await import('../broker/log/embedded/embedded-log.ts');
     return openEmbeddedLog({ directory: config.log.directory, clock: systemClock, logger });
   }
   const { openKafkaLog } = await import('../broker/log/kafka/kafka-log.ts');
   const { brokers, tls, sasl } = config.log;
-  return openKafkaLog({ brokers, tls, sasl, replicationFactor: config.replicationFactor, logger });
+  return openKafkaLog({ brokers, tls, sasl, replicationFactor: config.replicationFactor, logger, signal });
 }
 
 async function startAdmin(parts: Parts, releasers: Releasers, ready: () => Readiness): Promise<number> {
@@ -113,7 +141,7 @@ async function startAdmin(parts: Parts, releasers: Releasers, ready: () => Readi
 
 /** @returns why nothing would be delivered just now */
 function startDispatcher(parts: Parts, releasers: Releasers): () => string[] {
-  const { config, log, brokers, gatherer, logger, metrics } = parts;
+  const { config, log, brokers, gatherer, logger, metrics, end } = parts;
   const dispatcher = new Dispatcher({
     ...{ log, brokers, gatherer, logger, metrics, clock: systemClock },
     window: { recordsMax: config.windowRecords, bytesMax: config.windowBytes },
@@ -122,12 +150,12 @@ function startDispatcher(parts: Parts, releasers: Releasers): () => string[] {
     retryGroups: config.retryGroups,
   });
   dispatcher.start();
-  releasers.add('dispatcher', () => within(config.shutdownTimeoutMs, (signal) => dispatcher.close(signal)));
+  releasers.add('dispatcher', () => within(config.shutdownTimeoutMs, end.failed, (signal) => dispatcher.close(signal)));
   return () => dispatcher.unready();
 }
 
 async function startIngress(parts: Parts, releasers: Releasers): Promise<number> {
-  const { config, brokers, gatherer, logger, metrics } = parts;
+  const { config, brokers, gatherer, logger, metrics, end } = parts;
   const ingress = createIngress({
     lookup(namespace, name) {
       const registry = brokers.get(namespace, name);
@@ -144,7 +172,7 @@ async function startIngress(parts: Parts, releasers: Releasers): Promise<number>
     // It is started after all brokers are known; an append that the log refuses is answered 503 by itself.
     ready: () => true,
   });
-  releasers.add('ingress', () => within(config.shutdownTimeoutMs, (signal) => ingress.close(signal)));
+  releasers.add('ingress', () => within(config.shutdownTimeoutMs, end.failed, (signal) => ingress.close(signal)));
   const address = { host: config.host, port: config.port };
   return (await listening('port', address, () => ingress.listen(address))).port;
 }
@@ -160,10 +188,21 @@ function readinessOf(checks: readonly (() => string[])[]): Readiness {
   return { ready: reasons.length === 0, reasons };
 }
 
-/** Gives `close` a signal that aborts after `timeoutMs`. */
-async function within(timeoutMs: number, close: (signal: AbortSignal) => Promise<void>): Promise<void> {
+/**
+ * How long each part may take to close when the log has failed, in milliseconds: long enough for the answers that are
+ * on their way; no longer, since what is delivered meanwhile can't be committed, and a new start mends more.
+ */
+const failedCloseMs = 3_000;
+
+/** Gives `close` a signal that aborts after `timeoutMs`; sooner where the log has failed. */
+async function within(
+  timeoutMs: number,
+  failed: AbortSignal,
+  close: (signal: AbortSignal) => Promise<void>,
+): Promise<void> {
   const timeout = new AbortController();
-  const timer = systemClock.setTimer(() => timeout.abort(), timeoutMs);
+  const limitMs = failed.aborted ? Math.min(timeoutMs, failedCloseMs) : timeoutMs;
+  const timer = systemClock.setTimer(() => timeout.abort(), limitMs);
   try {
     await close(timeout.signal);
   } finally {

@@ -144,6 +144,7 @@ t.test('a damaged database fails the log, loudly and for good', async (t) => {
   );
   await t.rejects(log.append(topic, 0, numbered(0, 1)), { message: new RegExp(`log in ${directory} has failed`) });
   await t.rejects(log.ranges(topic), LogUnavailableError);
+  t.match(await log.failed, { code: 'LOG_UNAVAILABLE', message: /has failed/ });
   t.strictSame(collector.assignedLists.at(-1), []);
   t.type(collector.disturbances.at(-1), LogUnavailableError);
   await t.rejects(collector.commit([]), StaleEpochError);

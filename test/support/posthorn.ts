@@ -31,7 +31,9 @@ export async function startPosthorn(
   args: readonly string[],
   env: Record<string, string> = {},
 ): Promise<PosthornProcess> {
-  const child = spawn(process.execPath, [bin, 'serve', '--port', '0', '--admin-port', '0', ...args], {
+  // Without the modules that tap loads into every process, of which one dies of signals that Node ignores.
+  const command = ['-u', 'NODE_OPTIONS', process.execPath, bin, 'serve', '--port', '0', '--admin-port', '0'];
+  const child = spawn('env', [...command, ...args], {
     env: { ...inherited(), ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });

@@ -77,8 +77,8 @@ class EmbeddedLog implements Log {
       moved: (partition, start) => this.#moved(partition, start),
       full: (isFull) => this.#full(isFull),
       failed: (error) => {
-        this.#fail(error);
         resolve(error);
+        this.#fail(error);
       },
     });
     if (full) this.#full(true);
