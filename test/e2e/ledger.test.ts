@@ -45,7 +45,7 @@ onBothLogs(`${events} events to 3 triggers over ${kills} SIGKILLs: none is missi
   t.equal(await posthorn.stop(), 0, 'ends cleanly');
 
   // What was sent again because a kill cost the sender its answer stands in the log twice.
-  const sentTwice = (await readEvents(log, () => true)).length - events;
+  const sentTwice = (await readEvents(log, topics(log).events, topics(log).sharedGroup, () => true)).length - events;
   const duplicates = ledger.duplicatesAt('first') - sentTwice;
   t.comment(
     `seed ${seed}; killed after ${moments.join(', ')} arrivals; duplicates at the first trigger ${duplicates} ` +
@@ -58,20 +58,26 @@ t.test('the seed of a run can be given', async (t) => {
   t.same(seeded('7').random(), seeded('7').random());
 });
 
-/** The numbers of the events that the shared lane has not committed as settled. */
+const topics = (log: LogUnderTest) => brokerTopics(log.prefix, { namespace: 'default', name: 'default' });
+
+/** The numbers of the events whose deliveries to the first trigger are not committed as settled, in either lane. */
 async function unsettledEvents(log: LogUnderTest): Promise<number[]> {
-  return readEvents(log, (offset, offsets) => offsets.take(offset));
+  const { events, sharedGroup, retry, retryGroup } = topics(log);
+  const take = (offset: number, committed: Offsets) => committed.take(offset);
+  const shared = await readEvents(log, events, sharedGroup, take);
+  return [...shared, ...(await readEvents(log, retry('first'), retryGroup(0), take))];
 }
 
-/** The numbers of the events in the log that are wanted, by offset and what is committed of their partition. */
+/** The numbers of the events in a topic that are wanted, by offset and what the group has committed of the partition. */
 async function readEvents(
   log: LogUnderTest,
+  topic: string,
+  group: string,
   isWanted: (offset: number, committed: Offsets) => boolean,
 ): Promise<number[]> {
   const opened = await log.open();
-  const { events: topic, sharedGroup } = brokerTopics(log.prefix, { namespace: 'default', name: 'default' });
   const numbers: number[] = [];
-  const commits = await opened.committed(sharedGroup, topic);
+  const commits = await opened.committed(group, topic);
   for (const { partition, start, end } of await opened.ranges(topic)) {
     const commit = commits.find((one) => one.partition === partition) ?? { offset: start, metadata: '' };
     const committed = new Offsets(commit, end);
