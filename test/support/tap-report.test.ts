@@ -7,13 +7,15 @@ function report(text: string): { counts: { passed: number; failed: number }; pri
   return { counts: report.counts, printed };
 }
 
-t.test('the tests of a file are counted, not their asserts, and it takes one line', async (t) => {
+t.test('the tests of a file are counted, not their asserts, and it takes a line and its comments', async (t) => {
   const { counts, printed } = report(`TAP version 14
 # Subtest: test/a.test.ts
     # Subtest: one holds
         ok 1 - should be equal
         ok 2 - should be equal
+        # seed 7
         1..2
+        # time=2ms
     ok 1 - one holds # time=5.918ms
     ok 2 - two holds # time=1ms
     ok 3 - three is not for here # SKIP x
@@ -21,7 +23,7 @@ t.test('the tests of a file are counted, not their asserts, and it takes one lin
 ok 1 - test/a.test.ts # time=31.11ms
 1..1`);
   t.same(counts, { passed: 2, failed: 0 });
-  t.same(printed, ['passed test/a.test.ts # time=31.11ms']);
+  t.same(printed, ['passed test/a.test.ts # time=31.11ms', '        # seed 7']);
 });
 
 t.test('a failed test is counted and all of its file is printed, reports that look like TAP not counted', async (t) => {

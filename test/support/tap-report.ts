@@ -4,8 +4,8 @@ export interface TestCounts {
 }
 
 /**
- * Reads the TAP of a run, line by line, for what a person wants of it: a line a file, and everything about a file
- * that failed. Counted are the tests of the files (the second level of the TAP); a file that fails without a failing
+ * Reads the TAP of a run, line by line, for what a person wants of it: a line a file with the comments of its tests
+ * (figures that they saw), and everything about a file that failed. Counted are the tests of the files (the second level of the TAP); a file that fails without a failing
  * test, since it crashed, has no tests or left something open, counts as one failed.
  */
 export class TapReport {
@@ -43,7 +43,8 @@ export class TapReport {
 
   #endFile(isOk: boolean, name: string): string[] {
     if (!isOk && this.#fileFailed === 0) this.#fileFailed = 1;
-    const lines = isOk ? [`passed ${name}`] : [...this.#fileLines, `FAILED ${name}`];
+    const comments = this.#fileLines.filter((line) => commentPattern.test(line));
+    const lines = isOk ? [`passed ${name}`, ...comments] : [...this.#fileLines, `FAILED ${name}`];
     this.#passed += this.#filePassed;
     this.#failed += this.#fileFailed;
     this.#filePassed = 0;
@@ -67,3 +68,6 @@ export class TapReport {
     return this.#yamlIndent !== null;
   }
 }
+
+/** What a test says by `t.comment`; tap itself says only what is left out here. */
+const commentPattern = /^ {8,}# (?!Subtest: |time=|\{ )/;
