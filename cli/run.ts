@@ -41,7 +41,12 @@ async function dispatch(args: readonly string[], io: Io): Promise<ExitCode> {
   if (name === '--help' || name === '-h') return print(io, overview(await all()));
   if (name === 'help') {
     const [about] = rest;
-    return print(io, about === undefined ? overview(await all()) : commandHelp(withHelp(await load(about))));
+    return print(
+      io,
+      about === undefined || about === 'help' || about.startsWith('-')
+        ? overview(await all())
+        : commandHelp(withHelp(await load(about))),
+    );
   }
 
   const command = withHelp(await load(name));

@@ -10,7 +10,7 @@ import { Dispatcher } from '../dispatcher/dispatcher.ts';
 import { aborted, settledOrAborted, unlessAborted } from '../runtime/abort.ts';
 import { systemClock } from '../runtime/clock.ts';
 import { type ServeConfig, serveConfig, serveOptions } from '../runtime/config-serve.ts';
-import { messageOf, PosthornError } from '../runtime/errors.ts';
+import { messageOf, PosthornError, UsageError } from '../runtime/errors.ts';
 import { onStopSignals, Releasers } from '../runtime/lifecycle.ts';
 import { createLogger } from '../runtime/logger.ts';
 import { createMetrics, type Metrics } from '../runtime/metrics.ts';
@@ -28,7 +28,10 @@ export const serve: Command = {
     { command: 'posthorn serve --kafka kafka-1:9092,kafka-2:9092 --triggers ./triggers', does: 'on Kafka' },
     { command: 'POSTHORN_PORT=80 posthorn serve --roles ingress --kafka kafka:9092', does: 'only accepts events' },
   ],
-  async run({ options, env }) {
+  async run({ options, positionals, env }) {
+    const [extra] = positionals;
+    if (extra !== undefined)
+      throw new UsageError(`serve takes no ${extra}; a directory of triggers: --triggers ${extra}`);
     const config = await serveConfig(options, env);
     const logger = createLogger({ level: config.logLevel, format: config.logFormat });
     const shutdown = onStopSignals();

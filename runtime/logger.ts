@@ -1,4 +1,5 @@
-import { type DestinationStream, destination, type Logger, pino, stdTimeFunctions } from 'pino';
+import { writeSync } from 'node:fs';
+import { type DestinationStream, type Logger, pino, stdTimeFunctions } from 'pino';
 import { messageOf, PosthornError } from './errors.ts';
 import { textLine } from './log-text.ts';
 
@@ -47,13 +48,47 @@ export function createLogger({ level = 'info', format = 'auto', output }: Logger
   );
 }
 
+/**
+ * Ours, not pino's own: that one tries a write that fails again for ever, and holds the whole process meanwhile. Lines
+ * that can't be written (whoever read them has gone, the disk of the log file is full) are dropped; deliveries go on.
+ */
 function standardOutput(): LogOutput {
-  const stdout = destination({ fd: 1, sync: true, minLength: gatheredCharactersMax });
+  let gathered = '';
+  const flushSync = (): void => {
+    const bytes = Buffer.from(gathered);
+    gathered = '';
+    try {
+      for (let written = 0, tries = 0; written < bytes.length; ) {
+        const count = writeUnlessBusy(bytes.subarray(written));
+        written += count;
+        tries = count > 0 ? 0 : tries + 1;
+        if (tries > busyTriesMax) return;
+      }
+    } catch {
+      // There is nowhere left to say it.
+    }
+  };
   return {
-    write: (line) => void stdout.write(line),
-    flushSync: () => stdout.flushSync(),
+    write(line) {
+      gathered += line;
+      if (gathered.length >= gatheredCharactersMax) flushSync();
+    },
+    flushSync,
     isTTY: process.stdout.isTTY === true,
   };
+}
+
+/** A reader of a pipe that is slower than the lines is waited for this often, 10 ms each time; then they are dropped. */
+const busyTriesMax = 20;
+
+function writeUnlessBusy(bytes: Buffer): number {
+  try {
+    return writeSync(1, bytes);
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'EAGAIN')) throw error;
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 10);
+    return 0;
+  }
 }
 
 function asText(output: LogOutput): LogOutput {

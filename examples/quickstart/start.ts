@@ -38,7 +38,8 @@ await runExample(
    in place of com.github.issues. and save it, wait a few seconds, and send the event of 1 again:
    Node no longer prints it.
 
-4. Send what a handler refuses, and count the dead letters. They lie in the topic posthorn.default.default_dead-letter.
+4. Send what a handler refuses, and count the dead letters. They lie in the topic
+   posthorn.default.default._dead-letter.
 
    curl -i ${ingress} -H 'ce-specversion: 1.0' -H 'ce-id: 2' \\
      -H 'ce-source: https://github.com/me/mine' -H 'ce-type: com.github.pull_request.opened' \\

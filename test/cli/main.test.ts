@@ -134,3 +134,15 @@ t.test('a reader that has seen enough is no error', async (t) => {
   t.equal(stderr, '');
   t.equal(code, 0);
 });
+
+t.test('serve refuses an argument that is no option, and says what was meant', async (t) => {
+  const { code, stderr } = await posthorn(['serve', 'triggers']);
+  t.equal(code, 2);
+  t.match(stderr, 'serve takes no triggers; a directory of triggers: --triggers triggers');
+});
+
+t.test('help of help is the overview', async (t) => {
+  const { code, stdout } = await posthorn(['help', 'help']);
+  t.equal(code, 0);
+  t.match(stdout, 'Commands:');
+});

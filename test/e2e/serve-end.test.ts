@@ -1,6 +1,7 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { connect, createServer, type Socket } from 'node:net';
+import { closeSync, openSync } from 'node:fs';
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import t, { type Test } from 'tap';
@@ -93,4 +94,33 @@ async function endsAt(t: Test, posthorn: ReturnType<typeof serve>, signal: NodeJ
   t.equal(await posthorn.exited, 0);
   t.ok(performance.now() - beganMs < 5_000, 'at once');
   t.equal(await posthorn.stderr, '');
+}
+
+t.test('lines that nobody can take hold nothing up: the disk of the log is full', async (t) => {
+  const log = await embeddedUnderTest(t);
+  const adminPort = await freePort();
+  const full = openSync('/dev/full', 'w');
+  const child = spawn(process.execPath, [bin, 'serve', ...log.args, '--port', '0', '--admin-port', String(adminPort)], {
+    stdio: ['ignore', full, 'ignore'],
+  });
+  closeSync(full);
+  const exited = once(child, 'exit');
+  t.teardown(() => child.kill('SIGKILL'));
+  const isReady = () =>
+    fetch(`http://127.0.0.1:${adminPort}/readyz`).then(
+      ({ ok }) => ok,
+      () => false,
+    );
+  await until(isReady, 'posthorn serve to be ready', 30_000);
+  child.kill('SIGTERM');
+  t.same(await exited, [0, null]);
+});
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, 'close');
+  return port;
 }
