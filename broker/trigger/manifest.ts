@@ -31,7 +31,18 @@ export interface ParsedDocument {
   /** Where its name stands. */
   readonly line: number;
   readonly column: number;
+  /** Where the other fields stand that only the registry can judge; of one that is absent, what it would stand in. */
+  readonly places: Readonly<Record<keyof typeof judgedFields, Position>>;
 }
+
+const judgedFields = {
+  'spec.broker': ['spec', 'broker'],
+  'metadata.annotations["kafka.eventing.knative.dev/external.topic"]': [
+    'metadata',
+    'annotations',
+    'kafka.eventing.knative.dev/external.topic',
+  ],
+} as const;
 
 export interface ParseOptions {
   /** Where a manifest names no namespace; `default` if absent. */
@@ -112,8 +123,10 @@ function parseDocument(
   }
   if (isOurs && document.errors.length > 0) return [];
   return documents.map(({ path, ...resource }) => {
-    const { line, column } = document.locate([...path, 'metadata', 'name'], 'value');
-    return { ...resource, file, line, column };
+    const placeOf = (field: Path): Position => document.locate([...path, ...field], 'value');
+    const { line, column } = placeOf(['metadata', 'name']);
+    const judged = Object.entries(judgedFields).map(([name, field]) => [name, placeOf(field)]);
+    return { ...resource, file, line, column, places: Object.fromEntries(judged) };
   });
 }
 
@@ -123,7 +136,7 @@ function listed(root: Field): Field[] {
   return isList ? (root.field('items').list() ?? []) : [root];
 }
 
-type Resource = Omit<ParsedDocument, keyof Position | 'file'> & { readonly path: Path };
+type Resource = Omit<ParsedDocument, keyof Position | 'file' | 'places'> & { readonly path: Path };
 
 function parseResource(root: Field, findings: Finding[], surroundings: Surroundings): Resource | undefined {
   const before = findings.length;

@@ -142,7 +142,7 @@ function planTrigger(draft: Draft, document: ParsedDocument): void {
 }
 
 interface Refusal {
-  readonly field: string;
+  readonly field: 'metadata.name' | keyof ParsedDocument['places'];
   readonly message: string;
 }
 
@@ -260,6 +260,8 @@ export function belongsTo(kind: string, name: { namespace: string; name: string 
 
 export const externalTopicField = 'metadata.annotations["kafka.eventing.knative.dev/external.topic"]';
 
-export function problemAt({ file, line, column }: ParsedDocument, { field, message }: Refusal): Problem {
-  return { severity: 'error', file, line, column, field, message };
+/** The problem, placed where the field stands. */
+export function problemAt(document: ParsedDocument, { field, message }: Refusal): Problem {
+  const { line, column } = field === 'metadata.name' ? document : document.places[field];
+  return { severity: 'error', file: document.file, line, column, field, message };
 }

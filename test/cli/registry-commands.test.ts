@@ -49,7 +49,7 @@ t.test('a refused apply names every problem with its place', async (t) => {
   await writeFile(file, triggerText('a', { broker: 'nowhere' }));
   const { code, out, err } = await posthorn(['apply', '-f', file]);
   t.strictSame([code, out], [1, '']);
-  t.match(err, `error: ${file}:4:9: spec.broker: no broker default/nowhere; make it`);
+  t.match(err, `error: ${file}:6:11: spec.broker: no broker default/nowhere; make it`);
   t.match(err, /posthorn: nothing was applied: 1 problem\n$/);
 });
 

@@ -24,7 +24,8 @@ onBothLogs(`${events} events to 3 triggers over ${kills} SIGKILLs: none is missi
   const arrivals = () => ledger.arrivals.get('first') ?? new Map<number, number>();
   const share = Math.floor(events / (kills + 1));
   const moments: number[] = [];
-  let exposed = 0;
+  /** By event: how many arrivals more than one the kills may lead to at the first trigger. */
+  const exposed = new Map<number, number>();
   for (let kill = 1; kill <= kills; kill++) {
     // Counted in arrivals, so that each kill comes while events are being sent and delivered.
     const moment = (kill - 1) * share + 1 + Math.floor(random() * share * 0.9);
@@ -32,7 +33,11 @@ onBothLogs(`${events} events to 3 triggers over ${kills} SIGKILLs: none is missi
     await until(() => arrivals().size >= moment, `${moment} events to arrive`, 120_000);
     await posthorn.kill();
     moments.push(moment);
-    exposed += (await unsettledEvents(log)).filter((event) => arrivals().has(event)).length;
+    for (const [event, deliveries] of await unsettledEvents(log)) {
+      // What was taken over by the retry topic, and that not committed, stands in both lanes and arrives from both.
+      const repeated = arrivals().has(event) ? deliveries : deliveries - 1;
+      exposed.set(event, (exposed.get(event) ?? 0) + repeated);
+    }
     posthorn = await startPosthorn(log.args);
     await sending;
   }
@@ -45,16 +50,18 @@ onBothLogs(`${events} events to 3 triggers over ${kills} SIGKILLs: none is missi
   t.equal(await posthorn.stop(), 0, 'ends cleanly');
 
   // What was sent again because a kill cost the sender its answer stands in the log twice.
-  const sentTwice = (await readEvents(log, topics(log).events, topics(log).sharedGroup, () => true)).length - events;
+  const appended = countsOf(await readEvents(log, topics(log).events, topics(log).sharedGroup, () => true));
+  const sentTwice = sum(appended.values()) - events;
   const duplicates = ledger.duplicatesAt('first') - sentTwice;
   t.comment(
     `seed ${seed}; killed after ${moments.join(', ')} arrivals; duplicates at the first trigger ${duplicates} ` +
-      `(and ${sentTwice} sent twice); in flight or settled since the last commit, at all kills together ${exposed}`,
+      `(and ${sentTwice} sent twice); in flight or settled since the last commit, at all kills together ` +
+      `${sum(exposed.values())}`,
   );
-  // On Kafka it is printed only: runs have gone over it, by a cause that is still to be found.
-  if (log.kind === 'embedded') {
-    t.ok(duplicates <= exposed, 'repeated is at most what was in flight or settled since the last commit');
-  }
+  const unexplained = [...arrivals()].filter(
+    ([event, count]) => count > (appended.get(event) ?? 0) + (exposed.get(event) ?? 0),
+  );
+  t.same(unexplained, [], 'repeated is at most what was in flight or settled since the last commit, event by event');
 });
 
 t.test('the seed of a run can be given', async (t) => {
@@ -63,12 +70,24 @@ t.test('the seed of a run can be given', async (t) => {
 
 const topics = (log: LogUnderTest) => brokerTopics(log.prefix, { namespace: 'default', name: 'default' });
 
-/** The numbers of the events whose deliveries to the first trigger are not committed as settled, in either lane. */
-async function unsettledEvents(log: LogUnderTest): Promise<number[]> {
+/** By event: how many deliveries to the first trigger are not committed as settled, over both lanes. */
+async function unsettledEvents(log: LogUnderTest): Promise<Map<number, number>> {
   const { events, sharedGroup, retry, retryGroup } = topics(log);
   const take = (offset: number, committed: Offsets) => committed.take(offset);
   const shared = await readEvents(log, events, sharedGroup, take);
-  return [...shared, ...(await readEvents(log, retry('first'), retryGroup(0), take))];
+  return countsOf([...shared, ...(await readEvents(log, retry('first'), retryGroup(0), take))]);
+}
+
+function countsOf(events: readonly number[]): Map<number, number> {
+  const counts = new Map<number, number>();
+  for (const event of events) counts.set(event, (counts.get(event) ?? 0) + 1);
+  return counts;
+}
+
+function sum(counts: Iterable<number>): number {
+  let total = 0;
+  for (const count of counts) total += count;
+  return total;
 }
 
 /** The numbers of the events in a topic that are wanted, by offset and what the group has committed of the partition. */

@@ -67,7 +67,8 @@ t.test('with one bad document nothing at all is applied', async (t) => {
   t.match(error.problems, [
     {
       file: '2.yaml',
-      line: 4,
+      line: 6,
+      column: 11,
       field: 'spec.broker',
       message: /no broker default\/nowhere; make it by applying a Broker/,
     },
@@ -143,7 +144,7 @@ t.test('an external topic must exist, is not made, and stays', async (t) => {
   const external = (topic: string) =>
     brokerText('pages', { annotations: `kafka.eventing.knative.dev/external.topic: ${topic}` });
   const missing = await refusal(applyTexts(brokers, [external('eqiad.page_change')]));
-  t.match(missing.problems, [{ field: /external\.topic/, message: /no topic eqiad\.page_change; make it first/ }]);
+  t.match(missing.problems, [{ line: 6, column: 48, field: /external\.topic/, message: /no topic eqiad\.page_change; make it first/ }]);
   t.equal(brokers.get('default', 'pages'), undefined);
 
   const spec = { partitions: 3, retentionMs: null, maxMessageBytes: 500_000 };

@@ -61,7 +61,7 @@ t.test('a file that is refused for what is outside of it is applied once that ha
   await writeFile(join(directory, 'shop.yaml'), triggerText('s', { broker: 'shop' }));
   await start();
   t.strictSame(namesIn(brokers), ['a']);
-  t.match(lines('error'), [{ msg: /shop\.yaml:4:9: spec\.broker: no broker default\/shop/ }]);
+  t.match(lines('error'), [{ msg: /shop\.yaml:6:11: spec\.broker: no broker default\/shop/ }]);
   await applyTexts(brokers, [brokerText('shop')]);
   await becomes(['a', 's']);
   t.equal(lines('error').length, 1, 'said once');

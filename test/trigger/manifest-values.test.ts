@@ -168,6 +168,11 @@ status: { conditions: [] }
       file: 'file.yaml',
       line: 4,
       column: 9,
+      // Neither is there: what they would stand in.
+      places: {
+        'spec.broker': { line: 10, column: 1 },
+        'metadata.annotations["kafka.eventing.knative.dev/external.topic"]': { line: 3, column: 1 },
+      },
     },
   ]);
 });
