@@ -144,7 +144,9 @@ t.test('an external topic must exist, is not made, and stays', async (t) => {
   const external = (topic: string) =>
     brokerText('pages', { annotations: `kafka.eventing.knative.dev/external.topic: ${topic}` });
   const missing = await refusal(applyTexts(brokers, [external('eqiad.page_change')]));
-  t.match(missing.problems, [{ line: 6, column: 48, field: /external\.topic/, message: /no topic eqiad\.page_change; make it first/ }]);
+  t.match(missing.problems, [
+    { line: 6, column: 48, field: /external\.topic/, message: /no topic eqiad\.page_change; make it first/ },
+  ]);
   t.equal(brokers.get('default', 'pages'), undefined);
 
   const spec = { partitions: 3, retentionMs: null, maxMessageBytes: 500_000 };
