@@ -61,6 +61,9 @@ export function readYaml(text: string): { documents: YamlDocument[]; errors: Pla
   }
 }
 
+/** Some of the parser's messages quote all that they could not read. */
+const messageCharactersMax = 200;
+
 const tooDeep = 'nested too deeply to be read';
 
 /** The parser recurses without a bound of its own, and keeps what it throws as an error of the document. */
@@ -68,15 +71,14 @@ function isStackOverflow(error: unknown): boolean {
   return /maximum call stack/i.test(messageOf(error));
 }
 
+/** The first, and how many come after it: most of those are its consequences, and a file of prose has hundreds. */
 function syntaxErrors(document: Document, lines: LineCounter): PlacedMessage[] {
-  // What comes after such an error is a consequence of it.
+  const [first, ...more] = document.errors.toSorted((a, b) => a.pos[0] - b.pos[0]);
+  if (first === undefined) return [];
   const overflow = document.errors.find(isStackOverflow);
   if (overflow !== undefined) return [{ ...position(lines, overflow.pos[0]), field: '', message: tooDeep }];
-  return document.errors.map(({ message, pos }) => ({
-    ...position(lines, pos[0]),
-    field: '',
-    message: sentence(message),
-  }));
+  const others = more.length === 0 ? '' : `; ${more.length} more ${more.length === 1 ? 'error' : 'errors'} after it`;
+  return [{ ...position(lines, first.pos[0]), field: '', message: `${sentence(first.message)}${others}` }];
 }
 
 function position(lines: LineCounter, offset: number): Position {
@@ -89,7 +91,8 @@ function placeText({ line, column }: Position): string {
 }
 
 function sentence(message: string): string {
-  return `not YAML: ${message.charAt(0).toLowerCase()}${message.slice(1)}`;
+  const cut = message.length > messageCharactersMax ? `${message.slice(0, messageCharactersMax)}…` : message;
+  return `not YAML: ${cut.charAt(0).toLowerCase()}${cut.slice(1)}`;
 }
 
 interface Entry {

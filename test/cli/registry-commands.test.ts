@@ -53,6 +53,29 @@ t.test('a refused apply names every problem with its place', async (t) => {
   t.match(err, /posthorn: nothing was applied: 1 problem\n$/);
 });
 
+t.test('a file that is no YAML is one error, with the place of the first that is wrong in it', async (t) => {
+  const { posthorn, directory } = await setUp(t);
+  const file = join(directory, 'README.md');
+  const prose = '# Orders\n\nOrders come in:\n\n- `go`: they: go\n\nOr they stay: *here*: there\n';
+  await writeFile(file, prose.repeat(20));
+  const err = new RegExp(`^error: ${file}:5:3: not YAML: plain value [^\n;]+; 59 more errors after it\n`);
+  t.match(await posthorn(['apply', '-f', file]), {
+    code: 1,
+    out: '',
+    err: new RegExp(`${err.source}posthorn: nothing was applied: 1 problem\n$`),
+  });
+  t.match(await posthorn(['delete', '-f', file]), {
+    code: 1,
+    out: '',
+    err: new RegExp(`${err.source}posthorn: nothing was deleted: the files have errors\n$`),
+  });
+  await writeFile(file, 'Orders come in and go out.\n');
+  t.match(await posthorn(['apply', '-f', file]), {
+    code: 1,
+    err: /^[^\n]*:1:1: must be an object[^\n]*\n[^\n]*1 problem\n$/,
+  });
+});
+
 t.test('get shows columns, all of one namespace or of every one', async (t) => {
   const { posthorn } = await setUp(t);
   t.match(await posthorn(['get', 'triggers']), { code: 0, out: '', err: 'No triggers found in namespace default.\n' });
