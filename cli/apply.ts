@@ -1,32 +1,8 @@
-import { readFile, stat } from 'node:fs/promises';
-import { text } from 'node:stream/consumers';
-import { manifestFilesIn, problemText } from '../broker/trigger/manifest-files.ts';
-import { defaultOwner } from '../broker/trigger/registry-plan.ts';
-import { messageOf, PosthornError, UsageError } from '../runtime/errors.ts';
-import { connect, RefusedError, type SentFile, serverOption } from './client.ts';
-import { type Command, type ExitCode, exitCodes, type Invocation, type Option } from './command.ts';
-import { listOption, textOption } from './options.ts';
-
-export const filenameOption: Option = {
-  name: 'filename',
-  short: 'f',
-  value: 'FILE|DIR|-',
-  multiple: true,
-  help: 'File of manifests, directory of .yaml, .yml and .json files (those below it too), or - for standard input',
-};
-
-export const namespaceOption: Option = {
-  name: 'namespace',
-  short: 'n',
-  value: 'NAME',
-  help: 'Namespace where a manifest or a name has none (default default)',
-};
-
-export const ownerOption: Option = {
-  name: 'owner',
-  value: 'NAME',
-  help: `On whose behalf: an owner changes and deletes only what it applied (default ${defaultOwner})`,
-};
+import { UsageError } from '../runtime/errors.ts';
+import { connect, RefusedError, serverOption } from './client.ts';
+import { type Command, type ExitCode, exitCodes, type Invocation } from './command.ts';
+import { filenameOption, givenFiles, namespaceOption, ownerOption, writeProblems } from './manifests.ts';
+import { textOption } from './options.ts';
 
 export const apply: Command = {
   name: 'apply',
@@ -68,45 +44,14 @@ async function run(invocation: Invocation): Promise<ExitCode> {
   };
   try {
     const { changes, problems } = await client.apply(files, query);
-    for (const problem of problems) stderr.write(`warning: ${problemText(problem)}\n`);
+    writeProblems(stderr, problems);
     for (const { kind, name, action } of changes) {
       const done = action === 'deleted' ? 'pruned' : action;
       stdout.write(`${kind.toLowerCase()}.eventing.knative.dev/${name} ${done}${dryRun ? ' (dry run)' : ''}\n`);
     }
     return exitCodes.ok;
   } catch (error) {
-    if (error instanceof RefusedError) {
-      for (const problem of error.problems) stderr.write(`${problem.severity}: ${problemText(problem)}\n`);
-    }
+    if (error instanceof RefusedError) writeProblems(stderr, error.problems);
     throw error;
   }
-}
-
-/**
- * The texts of everything that `-f` names.
- * @throws UsageError where it names nothing, PosthornError where something can't be read
- */
-export async function givenFiles({ options, stdin }: Pick<Invocation, 'options' | 'stdin'>): Promise<SentFile[]> {
-  const names = listOption(options, 'filename');
-  if (names.length === 0) throw new UsageError('say what with -f FILE, -f DIR or -f -');
-  const files: SentFile[] = [];
-  for (const name of names) {
-    try {
-      if (name === '-') files.push({ file: 'standard input', text: await text(stdin) });
-      else if ((await stat(name)).isDirectory()) files.push(...(await filesOf(name)));
-      else files.push({ file: name, text: await readFile(name, 'utf8') });
-    } catch (error) {
-      if (error instanceof PosthornError) throw error;
-      throw new PosthornError('UNREADABLE', `${name} can't be read: ${messageOf(error)}`, { cause: error });
-    }
-  }
-  return files;
-}
-
-async function filesOf(directory: string): Promise<SentFile[]> {
-  const files = await manifestFilesIn(directory);
-  if (files.length === 0) {
-    throw new PosthornError('NO_FILES', `no .yaml, .yml or .json file in ${directory} or below it`);
-  }
-  return Promise.all(files.map(async (file) => ({ file, text: await readFile(file, 'utf8') })));
 }

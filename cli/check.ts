@@ -1,23 +1,24 @@
-import { stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { duplicatesIn, type ParseOptions, type Problem } from '../broker/trigger/manifest.ts';
-import { type ManifestFile, manifestFilesIn, readManifestFile } from '../broker/trigger/manifest-files.ts';
-import { messageOf, PosthornError, UsageError } from '../runtime/errors.ts';
+import { type ManifestFile, readManifestFile } from '../broker/trigger/manifest-files.ts';
+import { topicPrefix } from '../runtime/config-kinds.ts';
+import { UsageError } from '../runtime/errors.ts';
 import { type Command, exitCodes, type Invocation } from './command.ts';
+import { manifestFilesAt, namespaceOption } from './manifests.ts';
 import { textOption } from './options.ts';
 
 /** `posthorn check`: what `apply` would say of manifests, without a running Posthorn. */
 export const check: Command = {
   name: 'check',
   summary: 'Check manifests offline',
-  usage: 'FILE|DIR… [-n NAMESPACE] [-o json]',
+  usage: 'FILE|DIR… [-n NAME] [-o json]',
   options: [
-    { name: 'namespace', short: 'n', value: 'NAMESPACE', help: 'For manifests that name none (default)' },
+    namespaceOption,
     { name: 'output', short: 'o', value: 'json', help: 'Print the problems and counts as JSON' },
     {
-      name: 'topic-prefix',
-      value: 'PREFIX',
-      help: 'What the names of topics begin with, to check their length (posthorn)',
+      name: 'prefix',
+      value: 'NAME',
+      help: 'What the names of topics begin with, as posthorn serve has it, to check their length (default posthorn)',
     },
   ],
   examples: [
@@ -48,7 +49,10 @@ interface CheckReport {
 
 function parseOptions(options: Invocation['options']): ParseOptions {
   const namespace = textOption(options, 'namespace');
-  const prefix = textOption(options, 'topic-prefix');
+  const prefix = textOption(options, 'prefix');
+  if (prefix !== undefined && topicPrefix.parse(prefix) === undefined) {
+    throw new UsageError(`--prefix must be ${topicPrefix.expected}, not ${prefix}`);
+  }
   return { ...(namespace !== undefined && { namespace }), ...(prefix !== undefined && { prefix }) };
 }
 
@@ -77,20 +81,9 @@ async function checkPaths(paths: readonly string[], options: ParseOptions): Prom
 async function manifestFiles(paths: readonly string[]): Promise<string[]> {
   const files = new Map<string, string>();
   for (const path of paths) {
-    for (const file of await filesAt(path)) if (!files.has(resolve(file))) files.set(resolve(file), file);
+    for (const file of await manifestFilesAt(path)) if (!files.has(resolve(file))) files.set(resolve(file), file);
   }
   return [...files.values()];
-}
-
-async function filesAt(path: string): Promise<string[]> {
-  try {
-    if (!(await stat(path)).isDirectory()) return [path];
-    const files = await manifestFilesIn(path);
-    if (files.length > 0) return files;
-  } catch (error) {
-    throw new PosthornError('MANIFESTS_UNREADABLE', `${path} can't be read: ${messageOf(error)}`, { cause: error });
-  }
-  throw new PosthornError('NO_MANIFESTS', `no *.yaml, *.yml or *.json in ${path}`);
 }
 
 function textOf({ problems, triggers, brokers, errors, warnings }: CheckReport): string {

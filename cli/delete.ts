@@ -1,10 +1,10 @@
 import { parseManifests } from '../broker/trigger/manifest.ts';
-import { hasErrors, problemText } from '../broker/trigger/manifest-files.ts';
+import { hasErrors } from '../broker/trigger/manifest-files.ts';
 import { PosthornError, UsageError } from '../runtime/errors.ts';
-import { filenameOption, givenFiles, namespaceOption, ownerOption } from './apply.ts';
 import { connect, RefusedError, serverOption } from './client.ts';
 import { type Command, type ExitCode, exitCodes, type Invocation } from './command.ts';
 import { kindOf } from './get.ts';
+import { filenameOption, givenFiles, namespaceOption, ownerOption, writeProblems } from './manifests.ts';
 import { textOption } from './options.ts';
 
 export const deleteCommand: Command = {
@@ -64,7 +64,7 @@ async function namedTriggers(invocation: Invocation): Promise<Named[]> {
     const parsed = files.map(({ file, text }) => parseManifests(text, file, { namespace }));
     const problems = parsed.flatMap((one) => one.problems);
     if (hasErrors({ problems })) {
-      for (const problem of problems) stderr.write(`${problem.severity}: ${problemText(problem)}\n`);
+      writeProblems(stderr, problems);
       throw new PosthornError('MANIFEST', 'nothing was deleted: the files have errors');
     }
     const documents = parsed.flatMap((one) => one.documents);

@@ -3,9 +3,9 @@ import type { Resource } from '../console/resources.ts';
 import { systemClock } from '../runtime/clock.ts';
 import { UsageError } from '../runtime/errors.ts';
 import { didYouMean } from '../runtime/nearest.ts';
-import { namespaceOption } from './apply.ts';
 import { type Client, connect, serverOption } from './client.ts';
 import { type Command, type ExitCode, exitCodes, type Invocation } from './command.ts';
+import { namespaceOption } from './manifests.ts';
 import { textOption } from './options.ts';
 import { age, table } from './table.ts';
 

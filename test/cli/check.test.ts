@@ -4,6 +4,7 @@ import { text } from 'node:stream/consumers';
 import t from 'tap';
 import { check } from '../../cli/check.ts';
 import type { ExitCode, Invocation } from '../../cli/command.ts';
+import { posthorn } from '../support/cli.ts';
 import { triggerWith } from '../trigger/said-of.ts';
 
 const good = triggerWith("  subscriber: { uri: 'http://orders:8080/' }");
@@ -80,6 +81,17 @@ t.test('-n is the namespace of manifests that name none', async (t) => {
   t.match(await run([directory], { namespace: 'shop' }), { code: 1, out: /Trigger shop\/orders is also in/ });
 });
 
+t.test('--prefix is that of posthorn serve: with it the names of topics may be too long', async (t) => {
+  const directory = t.testdir({ 'a.yaml': good.replace('name: orders', `name: ${'o'.repeat(200)}`) });
+  t.match(await run([directory]), { code: 0 });
+  t.match(await run([directory], { prefix: 'a-data-centre-far-away.posthorn' }), { code: 1, out: /249/ });
+  t.match(await posthorn(['check', directory, '--prefix', 'eqiad.posthorn']), { code: 0, stderr: '' });
+  t.match(await posthorn(['check', directory, '--prefix', 'a_b']), {
+    code: 2,
+    stderr: /^posthorn: --prefix must be letters, digits, - [^\n]*, not a_b\n/,
+  });
+});
+
 t.test('-o json prints what a program reads', async (t) => {
   const directory = t.testdir({ 'a.yaml': triggerWith('  subscriber: { uri: here }') });
   const { code, out } = await run([directory], { output: 'json' });
@@ -113,6 +125,6 @@ t.test('what can not be checked is an error of its own', async (t) => {
     code: 'USAGE',
     message: '-o yaml is not known here; there is -o json',
   });
-  await t.rejects(run([directory]), { message: `no *.yaml, *.yml or *.json in ${directory}` });
+  await t.rejects(run([directory]), { message: `no *.yaml, *.yml or *.json in ${directory} or below it` });
   await t.rejects(run([join(directory, 'gone')]), { message: /gone can't be read: ENOENT/ });
 });
