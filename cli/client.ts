@@ -6,6 +6,7 @@ import type { Resource } from '../console/resources.ts';
 import { messageOf, PosthornError, UsageError } from '../runtime/errors.ts';
 import type { Invocation, Option } from './command.ts';
 import { textOption } from './options.ts';
+import { whyUnreachable } from './unreachable.ts';
 
 const defaultServer = 'http://127.0.0.1:8081';
 
@@ -100,11 +101,8 @@ async function request<T>(server: URL, { method, path, query, headers, body }: C
   });
   const answer = parseJson(text);
   if (response.ok && answer !== undefined) return answer as T;
-  if (isProblem(answer)) throw new RefusedError(answer);
-  throw new PosthornError(
-    'NOT_POSTHORN',
-    `${server.origin} answered ${response.status}, but not as the admin port of Posthorn does; is --server right?`,
-  );
+  if (isProblem(answer) && isOfAdmin(answer)) throw new RefusedError(answer);
+  throw notPosthorn(server, response.status, isProblem(answer));
 }
 
 function serverUrl(option: string | undefined, variable: string | undefined): URL {
@@ -119,21 +117,18 @@ function serverUrl(option: string | undefined, variable: string | undefined): UR
 }
 
 function unreachable(server: URL, error: unknown): string {
-  const cause = error instanceof Error ? error.cause : undefined;
-  const code = (cause as { code?: unknown } | undefined)?.code;
-  const why = typeof code === 'string' ? (plain[code] ?? code) : messageOf(cause ?? error);
+  // What fetch throws says no more than that it failed; its cause says why.
+  const why = whyUnreachable((error instanceof Error && error.cause) || error);
   return `no Posthorn answers at ${server.origin} (${why}); start one with posthorn serve, or name another with --server or POSTHORN_SERVER`;
 }
 
-const plain: Readonly<Record<string, string>> = {
-  ECONNREFUSED: 'connection refused',
-  ENOTFOUND: 'no such host',
-  EAI_AGAIN: 'the host name could not be looked up',
-  ETIMEDOUT: 'timed out',
-  UND_ERR_CONNECT_TIMEOUT: 'timed out',
-  ECONNRESET: 'connection reset',
-  EHOSTUNREACH: 'host unreachable',
-};
+function notPosthorn(server: URL, status: number, isEventPort: boolean): PosthornError {
+  const advice = isEventPort
+    ? `it is likely the port for events; name the admin port with --server or POSTHORN_SERVER (${defaultServer} unless set otherwise)`
+    : 'is --server right?';
+  const text = `${server.origin} answered ${status}, but not as the admin port of Posthorn does; ${advice}`;
+  return new PosthornError('NOT_POSTHORN', text);
+}
 
 function parseJson(text: string): unknown {
   try {
@@ -147,4 +142,9 @@ function isProblem(value: unknown): value is ProblemDetails {
   if (typeof value !== 'object' || value === null) return false;
   const { status, detail } = value as Partial<ProblemDetails>;
   return typeof status === 'number' && typeof detail === 'string';
+}
+
+/** The admin API knows each path that a command asks for, so a 404 of its own has a code; the port for events has none. */
+function isOfAdmin({ status, code }: ProblemDetails): boolean {
+  return code !== undefined || (status !== 404 && status !== 405);
 }

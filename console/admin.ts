@@ -46,11 +46,14 @@ export function createAdmin({ brokers, metrics, ready, token, logger }: AdminOpt
     bodyLimit: bodyMaxBytes,
     requestTimeout: requestTimeoutMs,
     forceCloseConnections: 'idle',
-    routerOptions: { ignoreTrailingSlash: true },
+    // Names of triggers have up to 253 characters, wrong ones more; fastify's own limit of 100 answers as if there were no such path.
+    routerOptions: { ignoreTrailingSlash: true, maxParamLength: 16_384 },
   });
   server.setErrorHandler((error, _request, reply) => answerError(error, reply, logger));
   server.setNotFoundHandler((request, reply) => {
-    return answer(reply, 404, `nothing at ${request.method} ${request.url}`);
+    const isEvent = request.method === 'POST' && !request.url.startsWith('/api/');
+    const elsewhere = isEvent ? '; this is the admin port, events go to the other one (8080 unless set otherwise)' : '';
+    return answer(reply, 404, `nothing at ${request.method} ${request.url}${elsewhere}`);
   });
 
   server.get('/healthz', (_request, reply) => reply.type('text/plain').send('ok\n'));

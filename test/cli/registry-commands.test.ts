@@ -7,6 +7,7 @@ import { parse } from 'yaml';
 import { run } from '../../cli/run.ts';
 import { age, table } from '../../cli/table.ts';
 import { serveAdmin } from '../console/setup.ts';
+import { startIngress } from '../ingress/start.ts';
 import { brokerText, triggerText } from '../registry/setup.ts';
 import { startSink } from '../support/sink.ts';
 
@@ -159,6 +160,37 @@ t.test('where no Posthorn answers, one sentence says what to do', async (t) => {
     code: 1,
     err: /does-not-exist\.yaml can't be read/,
   });
+});
+
+t.test('the port for events in place of the admin port is told as such', async (t) => {
+  const { directory } = await setUp(t);
+  const ingress = await startIngress();
+  t.teardown(() => ingress.close());
+  const file = join(directory, 'a.yaml');
+  await writeFile(file, triggerText('a'));
+  const err = `posthorn: ${ingress.origin} answered 404, but not as the admin port of Posthorn does; it is likely the port for events; name the admin port with --server or POSTHORN_SERVER (http://127.0.0.1:8081 unless set otherwise)\n`;
+  for (const command of [
+    ['get', 'triggers'],
+    ['get', 'brokers', '-A'],
+    ['get', 'trigger', 'a'],
+    ['apply', '-f', file],
+    ['delete', 'trigger', 'a', '--ignore-not-found'],
+  ]) {
+    t.strictSame(await posthornAt(ingress.origin, command), { code: 1, out: '', err }, command.join(' '));
+  }
+});
+
+t.test('a name of any length is looked up', async (t) => {
+  const { posthorn } = await setUp(t);
+  const name = 'long-name.'.repeat(18).slice(0, -1);
+  t.match(await posthorn(['apply', '-f', '-'], triggerText(name)), { code: 0, err: '' });
+  t.match(await posthorn(['get', 'trigger', name, '-o', 'name']), {
+    code: 0,
+    out: `trigger.eventing.knative.dev/${name}\n`,
+  });
+  t.match(await posthorn(['delete', 'trigger', name]), { code: 0 });
+  const longer = 'o'.repeat(2_000);
+  t.match(await posthorn(['get', 'trigger', longer]), { code: 1, err: `posthorn: no trigger default/${longer}\n` });
 });
 
 t.test('the token goes along where there is one', async (t) => {

@@ -7,7 +7,7 @@ import { linesOf } from '../../cli/send/lines.ts';
 import { type Outgoing, post } from '../../cli/send/post.ts';
 import { Tally } from '../../cli/send/tally.ts';
 import { decodeHttp } from '../../event/http.ts';
-
+import { serveAdmin } from '../console/setup.ts';
 import { posthorn } from '../support/cli.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 import { type SinkAnswer, type SinkRequest, startSink } from '../support/sink.ts';
@@ -238,6 +238,14 @@ t.test('an address that takes no events ends the sending at once', async (t) => 
   t.equal(sent.code, 1);
   t.equal(sent.stderr, 'posthorn: stopped, what is left was not sent: 404 there is no broker default/nope\n');
   t.ok(sink.requests.length <= 4, `${sink.requests.length} requests`);
+});
+
+t.test('the admin port in place of the one for events is told as such', async (t) => {
+  const { url } = await serveAdmin(t);
+  t.match(await posthorn(['send', '--url', url, '--type', 'a']), {
+    code: 1,
+    stderr: /404 nothing at POST \/default\/default; this is the admin port, events go to the other one \(8080 unless/,
+  });
 });
 
 t.test('Ctrl-C ends the sending with the summary, also while it waits for input', async (t) => {
