@@ -32,6 +32,11 @@ export class TriggerLimit {
     return this.#queue.size <= this.#waitingEventsMax / 2;
   }
 
+  /** Whether a delivery that came now would begin at once: the trigger has nothing to do. */
+  get isIdle(): boolean {
+    return this.#queue.size === 0 && this.#queue.pending < this.#queue.concurrency;
+  }
+
   set maxInFlight(limit: number) {
     if (this.#queue.concurrency !== limit) this.#queue.concurrency = limit;
   }

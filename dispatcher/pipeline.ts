@@ -68,6 +68,11 @@ export class Pipeline {
     return this.#limits.get(trigger.uid)?.hasRoom ?? true;
   }
 
+  /** Whether a delivery of the trigger would begin at once. */
+  isIdle(trigger: Trigger): boolean {
+    return this.#limits.get(trigger.uid)?.isIdle ?? true;
+  }
+
   /** Begins no more attempts: deliveries whose turn comes are dropped. Those in flight go on. */
   drain(): void {
     this.#isDraining = true;

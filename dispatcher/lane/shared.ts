@@ -20,7 +20,7 @@ export interface SharedLaneOptions extends LaneOptions {
  *   take -> decode -> match (while the registry is fresh) -> place: the trigger's limit, or its retry topic
  *
  * Deliveries are placed in the order of the log. A trigger that can't take more holds the lane back; once another
- * trigger has had room for 50 ms and would wait, the deliveries of the busy one go to its retry topic.
+ * trigger has been idle for 50 ms and would wait, the deliveries of the busy one go to its retry topic.
  */
 export class SharedLane {
   readonly #options: SharedLaneOptions;
@@ -153,12 +153,15 @@ export class SharedLane {
     return this.#heldSinceMs !== undefined && nowMs - this.#heldSinceMs >= holdMs;
   }
 
-  /** Whether a delivery of a trigger with room stands behind the held one, or may, where the window ends. */
+  /**
+   * Whether a delivery of an idle trigger stands behind the held one, or may, where the window ends. A trigger that
+   * still has deliveries of its own waiting loses nothing by it.
+   */
   #doOthersWait(busy: Trigger): boolean {
     const { pipeline, registry } = this.#options;
     const candidates = this.#reader.isFull ? registry.snapshot().triggers.values() : this.#matched.triggers();
     for (const trigger of candidates) {
-      if (trigger.uid !== busy.uid && pipeline.hasRoom(trigger)) return true;
+      if (trigger.uid !== busy.uid && pipeline.isIdle(trigger)) return true;
     }
     return false;
   }

@@ -134,6 +134,16 @@ t.test('a trigger that has no room either does not make another give way', async
   t.same(lane.spilled, []);
 });
 
+t.test('a trigger that still has deliveries of its own waiting does not make another give way', async (t) => {
+  const lane = await startLane([busy, idle]);
+  lane.setFull(busy, true);
+  lane.setOccupied(idle);
+  lane.offer('1', 'busy');
+  lane.offer('2', 'idle');
+  await lane.clock.advance(60_000);
+  t.same(lane.spilled, []);
+});
+
 t.test('closing lets go of what was not placed', async (t) => {
   const lane = await startLane([busy]);
   lane.setFull(busy, true);

@@ -35,6 +35,7 @@ export class LaneDouble {
   #isFresh = true;
   readonly #freshWaiters: (() => void)[] = [];
   readonly #full = new Set<string>();
+  readonly #occupied = new Set<string>();
   readonly #roomWaiters = new Set<() => void>();
 
   constructor(triggers: readonly Trigger[]) {
@@ -77,6 +78,11 @@ export class LaneDouble {
     for (const callback of waiters) callback();
   }
 
+  /** The trigger has room, and deliveries of its own that wait. */
+  setOccupied(trigger: Trigger): void {
+    this.#occupied.add(trigger.uid);
+  }
+
   #registry(): Registry {
     return {
       name: { namespace: 'default', name: 'default' },
@@ -100,6 +106,7 @@ export class LaneDouble {
     });
     return {
       hasRoom: ({ uid }: Trigger) => !this.#full.has(uid),
+      isIdle: ({ uid }: Trigger) => !this.#full.has(uid) && !this.#occupied.has(uid),
       limitOf: ({ uid }: Trigger) => ({
         hasRoom: !this.#full.has(uid),
         isRelieved: !this.#full.has(uid),
