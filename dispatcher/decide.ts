@@ -1,4 +1,5 @@
 import type { DeliveryPolicy } from '../broker/trigger/trigger.ts';
+import { shownUrl } from '../runtime/shown-url.ts';
 import type { DeadLetterReason } from '../runtime/tallies.ts';
 import type { Fate, Outcome } from './fate.ts';
 
@@ -42,10 +43,16 @@ function refusalOf(outcome: Outcome): DeadLetterReason | null {
 function reasonOf(outcome: Outcome): string {
   switch (outcome.kind) {
     case 'answered':
-      return `status ${outcome.status}`;
+      return `status ${outcome.status}${redirection(outcome.status, headerOf(outcome.headers, 'location'))}`;
     case 'unanswered':
       return `${outcome.cause}: ${outcome.message}`;
   }
+}
+
+/** The status alone would look like a fault of the event, where it is mostly one of the subscriber's address. */
+function redirection(status: number, location: string | undefined): string {
+  if (status < 300 || status >= 400) return '';
+  return `: redirects are not followed${location === undefined ? '' : ` (Location: ${shownUrl(location)})`}`;
 }
 
 /** The delay before the attempt after `attempt`: linear `delay * n`, exponential `delay * 2^(n-1)`, capped. */

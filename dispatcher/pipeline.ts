@@ -8,6 +8,7 @@ import type { CloudEvent } from '../event/event.ts';
 import { toRecord } from '../event/kafka.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { Metrics } from '../runtime/metrics.ts';
+import { shownUrl } from '../runtime/shown-url.ts';
 import { type DeadLetterReason, type StatusClass, statusClassOf } from '../runtime/tallies.ts';
 import type { DurableAppender } from './append.ts';
 import {
@@ -153,7 +154,7 @@ export class Pipeline {
     const outcome = await this.#call(delivery, url);
     const { delivery: policy } = delivery.trigger;
     const fate = decide(outcome, delivery.attempt, policy, clock.now(), Math.random());
-    if (fate.kind !== 'delivered') this.#logFailure(delivery, outcome, fate, clock.now() - startedAtMs);
+    if (fate.kind !== 'delivered') this.#logFailure(delivery, url, outcome, fate, clock.now() - startedAtMs);
     await this.#apply(delivery, fate, outcome);
   }
 
@@ -304,13 +305,20 @@ export class Pipeline {
   }
 
   /** The one wide line of a failed attempt. */
-  #logFailure(delivery: Delivery, outcome: Outcome, fate: Exclude<Fate, { kind: 'delivered' }>, tookMs: number): void {
+  #logFailure(
+    delivery: Delivery,
+    url: string,
+    outcome: Outcome,
+    fate: Exclude<Fate, { kind: 'delivered' }>,
+    tookMs: number,
+  ): void {
     const { broker, logger } = this.#options;
     logger.warn(
       {
         broker,
         trigger: delivery.trigger.name,
         target: delivery.target.kind,
+        url: shownUrl(url),
         event: delivery.event.attributes.id,
         source: delivery.event.attributes.source,
         type: delivery.event.attributes.type,

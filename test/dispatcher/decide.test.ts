@@ -20,8 +20,19 @@ t.test('every status has its fate', async (t) => {
     t.same(fateOf(status), { kind: 'deadLetter', category: 'rejected', reason: `status ${status}` }, `${status}`);
   }
   for (const status of [300, 301, 302, 303, 304, 307, 308]) {
-    t.same(fateOf(status), { kind: 'deadLetter', category: 'redirected', reason: `status ${status}` }, `${status}`);
+    const reason = `status ${status}: redirects are not followed`;
+    t.same(fateOf(status), { kind: 'deadLetter', category: 'redirected', reason }, `${status}`);
   }
+});
+
+t.test('the reason of a redirect says where it leads, but for what may be secret', async (t) => {
+  const reasonOf = (location: string) => {
+    const fate = decide(answered(307, ['location', location]), 1, noJitter, nowMs, 0.5);
+    return fate.kind === 'deadLetter' ? fate.reason : '';
+  };
+  const reason = 'status 307: redirects are not followed (Location: https://shop.example/new)';
+  t.equal(reasonOf('https://user:word@shop.example/new?token=s3cret#top'), reason);
+  t.match(reasonOf('/login?next=%2F'), / \(Location: \/login\)$/);
 });
 
 t.test('no answer is retried, a refused address is not', async (t) => {

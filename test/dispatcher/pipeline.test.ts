@@ -1,3 +1,4 @@
+import { pino } from 'pino';
 import t from 'tap';
 import { RecordTooLargeError } from '../../broker/log/errors.ts';
 import type { Gatherer } from '../../broker/log/gather.ts';
@@ -30,6 +31,7 @@ function startPipeline(triggers: readonly Trigger[]) {
   const cut = new AbortController();
   const appended: { topic: string; record: NewRecord }[] = [];
   const attempts: { url: string; delivery: Delivery; hops: number }[] = [];
+  const lines: Record<string, unknown>[] = [];
   const answers = new Map<string, Outcome | Promise<Outcome>>();
   let refuse: (topic: string, record: NewRecord) => Error | undefined = () => undefined;
   const byUid = new Map(triggers.map((trigger) => [trigger.uid, trigger]));
@@ -59,13 +61,13 @@ function startPipeline(triggers: readonly Trigger[]) {
     deliverer,
     appender: new DurableAppender(gatherer, clock, silent, cut.signal),
     clock,
-    logger: silent,
+    logger: pino({ base: null }, { write: (line: string) => void lines.push(JSON.parse(line)) }),
     metrics: createMetrics(),
     waitingEventsMax: 10,
     signal: cut.signal,
   });
   return {
-    ...{ pipeline, clock, cut, appended, attempts, answers, snapshot },
+    ...{ pipeline, clock, cut, appended, attempts, answers, snapshot, lines },
     refuse(when: typeof refuse): void {
       refuse = when;
     },
@@ -111,6 +113,30 @@ t.test('nothing is settled before its fate is durable, however long the log refu
     appended.map(({ topic }) => topic),
     [topics.retry('all')],
   );
+});
+
+t.test('a failed attempt is one line, which names the URL that was called without what may be secret', async (t) => {
+  const secretive = testTrigger('http://user:word@127.0.0.1:1/hook?token=s3cret', {
+    delivery: { ...defaultDelivery, deadLetterSinkUri: `${sinkUri}sink?key=s3cret` },
+  });
+  const { run, clock, answers, lines } = startPipeline([secretive]);
+  answers.set(secretive.subscriberUri, answered(301, ['location', '/hooks']));
+  answers.set(`${sinkUri}sink?key=s3cret`, answered(503));
+  run(testDelivery(secretive));
+  await clock.advance(0);
+  t.match(lines, [
+    {
+      msg: 'attempt failed',
+      target: 'subscriber',
+      url: 'http://127.0.0.1:1/hook',
+      status: 301,
+      fate: 'deadLetter',
+      reason: 'status 301: redirects are not followed (Location: /hooks)',
+    },
+    { msg: 'attempt failed', target: 'deadLetterSink', url: 'http://127.0.0.1:2/sink', status: 503, fate: 'retry' },
+  ]);
+  t.equal(lines.length, 2);
+  t.notMatch(JSON.stringify(lines), /s3cret|word/);
 });
 
 t.test('while a reply is being appended again, the subscriber is not called again', async (t) => {

@@ -87,7 +87,8 @@ onBothLogs('a refusal is dead-lettered at once, a redirect is not followed', asy
     triggerYaml('metadata', 'http://169.254.169.254/latest'),
   ]);
   t.equal(textHeaders(letters.get('default/refuses'))['posthorn-reason'], 'status 400');
-  t.equal(textHeaders(letters.get('default/redirects'))['posthorn-reason'], 'status 307');
+  const reason = `status 307: redirects are not followed (Location: ${elsewhere.url})`;
+  t.equal(textHeaders(letters.get('default/redirects'))['posthorn-reason'], reason);
   t.match(
     textHeaders(letters.get('default/metadata'))['posthorn-reason'],
     /^address: 169\.254\.169\.254 is a link-local/,
