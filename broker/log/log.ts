@@ -139,11 +139,31 @@ export interface ConsumeOptions {
   /** Fixed for the life of the consumer; to read other topics close it and consume again. */
   readonly topics: readonly string[];
   /**
-   * Where a group that never committed on a topic starts. It is resolved once for all partitions of the topic and
-   * committed before the first record is handed out. Partitions that are added later start at their beginning.
+   * Where a group that never committed on a topic starts. `earliest` and `latest` are resolved once for all partitions
+   * of the topic and committed before the first record is handed out. Partitions that are added later start at their
+   * beginning.
    */
-  readonly startAt: 'earliest' | 'latest';
+  readonly startAt: StartAt;
   readonly handler: ConsumerHandler;
+}
+
+export type StartAt = 'earliest' | 'latest' | StartOffsets;
+
+/** Starts that are kept elsewhere, by partition number; a partition beyond the list starts at its beginning. */
+export interface StartOffsets {
+  readonly offsets: readonly number[];
+  /** A commit below this is of someone who had the group's name before, and counts as none. */
+  readonly floors: readonly number[];
+}
+
+/** Where a partition starts by offsets that are kept elsewhere; undefined where its commit holds. Pure. */
+export function startOf(
+  { offsets, floors }: StartOffsets,
+  partition: number,
+  committed: number | undefined,
+): number | undefined {
+  if (committed !== undefined && committed >= (floors[partition] ?? 0)) return undefined;
+  return offsets[partition] ?? 0;
 }
 
 /** Called by the driver, never concurrently for one consumer. None may throw. */

@@ -1,4 +1,4 @@
-import type { TopicSpec } from '../log.ts';
+import type { StartAt, TopicSpec } from '../log.ts';
 
 /**
  * What the main thread and the worker thread of the embedded log say to each other. Partitions go by the id that the
@@ -15,8 +15,8 @@ export interface Operations {
   deleteTopic: { request: { topic: number }; reply: null };
   commit: { request: { group: string; commits: readonly StoredCommit[] }; reply: null };
   committed: { request: { group: string; partitions: readonly number[] }; reply: readonly StoredCommit[] };
-  /** Commits the start or the end of all the partitions, unless one of them has a commit. */
-  begin: { request: { group: string; partitions: readonly number[]; startAt: 'earliest' | 'latest' }; reply: null };
+  /** Commits where the partitions of a topic, all of them in their order, start, as `ConsumeOptions.startAt` says. */
+  begin: { request: { group: string; partitions: readonly number[]; startAt: StartAt }; reply: null };
   deleteGroup: { request: { group: string }; reply: null };
   /** Begins to delete what is past its topic's retention; answers before that is done. */
   retain: { request: { nowMs: number }; reply: null };

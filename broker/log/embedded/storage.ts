@@ -1,5 +1,5 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
-import type { TopicSpec } from '../log.ts';
+import { type StartAt, type StartOffsets, startOf, type TopicSpec } from '../log.ts';
 import type { ReadRequest, StoredBatches, StoredCommit, StoredPartition, StoredTopic } from './protocol.ts';
 import { firstRecordAt } from './record-codec.ts';
 
@@ -158,13 +158,25 @@ export class Storage {
     return commits;
   }
 
-  beginGroup(group: string, partitions: readonly number[], startAt: 'earliest' | 'latest'): void {
+  beginGroup(group: string, partitions: readonly number[], startAt: StartAt): void {
+    if (typeof startAt === 'object') {
+      this.#beginAt(group, partitions, startAt);
+      return;
+    }
     if (this.committed(group, partitions).length > 0) return;
     const commits = partitions.map((partition) => {
       const { start, next } = this.#partition(partition);
       return { partition, offset: startAt === 'earliest' ? start : next, metadata: '' };
     });
     this.commit(group, commits);
+  }
+
+  #beginAt(group: string, partitions: readonly number[], startAt: StartOffsets): void {
+    const commits = new Map(this.committed(group, partitions).map((commit) => [commit.partition, commit.offset]));
+    for (const [number, partition] of partitions.entries()) {
+      const offset = startOf(startAt, number, commits.get(partition));
+      if (offset !== undefined) this.commit(group, [{ partition, offset, metadata: '' }]);
+    }
   }
 
   deleteGroup(group: string): void {

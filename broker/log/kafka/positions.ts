@@ -1,4 +1,12 @@
-import type { Assignment, Commit, LostRange, TopicCommit } from '../log.ts';
+import {
+  type Assignment,
+  type Commit,
+  type LostRange,
+  type StartAt,
+  type StartOffsets,
+  startOf,
+  type TopicCommit,
+} from '../log.ts';
 import type { Cluster } from './cluster.ts';
 import type { Generation, Membership } from './membership.ts';
 import {
@@ -31,7 +39,7 @@ export interface PositionsOptions {
   readonly membership: Membership;
   readonly group: string;
   readonly generation: Generation;
-  readonly startAt: 'earliest' | 'latest';
+  readonly startAt: StartAt;
 }
 
 /** The leader of the group has not committed the starts of a topic yet. Ask again. */
@@ -51,14 +59,16 @@ export class StartsPendingError extends Error {
  * @throws StartsPendingError, KafkaCodeError, and what breaks connections: ask again
  */
 export async function readPositions(options: PositionsOptions): Promise<Positions> {
-  const { cluster, group, generation } = options;
+  const { cluster, group, generation, startAt } = options;
   const own = Object.entries(generation.assignment).map(([topic, partitions]) => ({ topic, partitions }));
   const whole = await wholeTopics(cluster, generation, own);
   const commits = await fetchCommits(cluster, group, whole);
 
   const unstarted = whole.filter(({ topic }) => (commits.get(topic) ?? []).length === 0);
-  if (generation.leads !== null) {
-    for (const [topic, starts] of await commitStarts(options, unstarted)) commits.set(topic, starts);
+  if (typeof startAt === 'object') {
+    for (const { topic, partitions } of own) commits.set(topic, startedAt(startAt, partitions, commits.get(topic)));
+  } else if (generation.leads !== null) {
+    for (const [topic, begun] of await commitStarts(options, startAt, unstarted)) commits.set(topic, begun);
   } else {
     const waiting = unstarted.find(({ partitions }) => partitions.length > 0);
     if (waiting !== undefined) throw new StartsPendingError(waiting.topic);
@@ -78,8 +88,20 @@ async function wholeTopics(
   return Promise.all(own.map(async ({ topic }) => ({ topic, partitions: await cluster.partitions(topic) })));
 }
 
+/** The commits that hold, and the starts where none does. */
+function startedAt(startAt: StartOffsets, partitions: readonly number[], commits: readonly Commit[] = []): Commit[] {
+  const committed = new Map(commits.map((commit) => [commit.partition, commit]));
+  return partitions.flatMap((partition) => {
+    const commit = committed.get(partition);
+    const offset = startOf(startAt, partition, commit?.offset);
+    if (offset !== undefined) return { partition, offset, metadata: '' };
+    return commit ?? [];
+  });
+}
+
 async function commitStarts(
-  { cluster, membership, generation, startAt }: PositionsOptions,
+  { cluster, membership, generation }: PositionsOptions,
+  startAt: 'earliest' | 'latest',
   topics: readonly TopicPartitions[],
 ): Promise<Map<string, Commit[]>> {
   const starts = new Map<string, Commit[]>();

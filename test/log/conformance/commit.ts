@@ -133,6 +133,37 @@ export const commitCases: Record<string, Case> = {
     t.strictSame(second.violations, []);
   },
 
+  async 'starts that are kept elsewhere hold where no commit does, and over a commit below the floor'(t, { log }) {
+    const topic = await makeTopic(log, 4);
+    const group = uniqueName('group');
+    for (const partition of [0, 1, 2, 3]) await log.append(topic, partition, numbered(10 * partition, 5));
+    const first = new Collector();
+    const consumer = await first.join(log, {
+      group,
+      topics: [topic],
+      startAt: { offsets: [3, 5, 1], floors: [3, 5, 1] },
+    });
+    await eventually(() => first.count === 2 + 0 + 4 + 5, 'what is at and above the starts has come');
+    t.strictSame(first.valuesOf(topic, 0), counting(3, 2));
+    t.strictSame(first.valuesOf(topic, 2), counting(21, 4));
+    await consumer.commit(first.epoch, [
+      { topic, partition: 0, offset: 4, metadata: 'kept' },
+      { topic, partition: 1, offset: 5, metadata: '' },
+      { topic, partition: 2, offset: 2, metadata: 'too low' },
+      { topic, partition: 3, offset: 5, metadata: '' },
+    ]);
+    await first.close();
+
+    const second = new Collector();
+    await second.join(log, { group, topics: [topic], startAt: { offsets: [5, 5, 4, 5], floors: [4, 5, 3, 5] } });
+    await eventually(() => second.count === 1 + 1, 'the rest has come');
+    t.match(second.assignment(topic, 0), { offset: 4, metadata: 'kept' });
+    t.match(second.assignment(topic, 2), { offset: 4, metadata: '' });
+    await second.close();
+    t.strictSame([...first.violations, ...second.violations], []);
+    t.strictSame([...first.lostRanges, ...second.lostRanges], []);
+  },
+
   async 'a start is committed for every partition before the first record is handed out'(t, { log }) {
     const topic = await makeTopic(log, 3);
     const group = uniqueName('group');
