@@ -209,8 +209,10 @@ class LogBrokers implements Brokers {
 
   async #commit(revisions: readonly PlannedRevision[], newBrokers: ReadonlySet<string>): Promise<void> {
     if (revisions.length === 0) return;
-    await this.#topics.ensureFor(revisions, (name) => this.get(name.namespace, name.name));
-    const groups = [...Map.groupBy(revisions, (one) => fullName(one.broker)).values()];
+    const registryOf = (name: BrokerName) => this.get(name.namespace, name.name);
+    await this.#topics.ensureFor(revisions, registryOf);
+    const started = await this.#topics.withStarts(revisions, registryOf);
+    const groups = [...Map.groupBy(started, (one) => fullName(one.broker)).values()];
     for (const group of groups) await this.#topics.append(group);
     const appendedMs = this.#clock.monotonic();
     for (const group of groups) {

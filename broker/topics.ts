@@ -15,6 +15,8 @@ export interface BrokerTopics {
   readonly retryPrefix: string;
   /** The consumer group of the shared lane. */
   readonly sharedGroup: string;
+  /** The consumer group of a trigger that has its own. */
+  ownGroup(trigger: string): string;
   /** The consumer group of the n-th retry lane. */
   retryGroup(n: number): string;
 }
@@ -28,6 +30,7 @@ export function brokerTopics(prefix: string, broker: BrokerName, externalTopic: 
     retry: (trigger) => `${base}._retry.${trigger}`,
     retryPrefix: `${base}._retry.`,
     sharedGroup: base,
+    ownGroup: (trigger) => `${base}.${trigger}`,
     retryGroup: (n) => `${base}._retry.${n}`,
   };
 }

@@ -1,6 +1,6 @@
 import { didYouMean } from '../../runtime/nearest.ts';
 import { describe, type Field } from './manifest-field.ts';
-import { defaultMaxInFlight } from './trigger.ts';
+import { defaultMaxInFlight, type Trigger } from './trigger.ts';
 
 const order = 'kafka.eventing.knative.dev/delivery.order';
 const externalTopic = 'kafka.eventing.knative.dev/external.topic';
@@ -27,14 +27,11 @@ const withoutEffect: readonly (readonly [string, string])[] = [
 /** The tenth part of the connections that a process may have open, usually. */
 const maxInFlightMax = 10_000;
 
-export interface TriggerAnnotations {
-  readonly maxInFlight: number;
-}
+export type TriggerAnnotations = Pick<Trigger, 'lane' | 'maxInFlight'>;
 
 export function readTriggerAnnotations(annotations: Field): TriggerAnnotations {
   checkNames(annotations, 'Trigger');
-  checkLane(annotations);
-  return { maxInFlight: readMaxInFlight(annotations.field(maxInFlight)) };
+  return { lane: readLane(annotations), maxInFlight: readMaxInFlight(annotations.field(maxInFlight)) };
 }
 
 export interface BrokerAnnotations {
@@ -79,15 +76,13 @@ function ours(kind: 'Trigger' | 'Broker'): string[] {
   return known[kind].filter((name) => name.startsWith('posthorn.dev/'));
 }
 
-/** The lanes other than the shared one are refused, until they are there. */
-function checkLane(annotations: Field): void {
-  if (annotations.field(order).oneOf(['ordered', 'unordered']) === 'ordered') {
-    annotations.field(order).error('ordered delivery comes in a later release; until then write unordered');
+function readLane(annotations: Field): Trigger['lane'] {
+  const isOrdered = annotations.field(order).oneOf(['ordered', 'unordered']) === 'ordered';
+  const group = annotations.field(consumerGroup).oneOf(['own', 'shared']);
+  if (isOrdered && group === 'shared') {
+    annotations.field(consumerGroup).error(`an ordered trigger has a group of its own; write own, or leave it out`);
   }
-  if (annotations.field(consumerGroup).oneOf(['own', 'shared']) === 'own') {
-    const group = annotations.field(consumerGroup);
-    group.error("a trigger's own consumer group comes in a later release; until then write shared");
-  }
+  return isOrdered ? 'ordered' : (group ?? 'shared');
 }
 
 function readMaxInFlight(field: Field): number {

@@ -10,7 +10,7 @@ export const apiVersion = 'eventing.knative.dev/v1';
 
 /** What a Trigger's manifest says, before its Broker's delivery policy is known. */
 export interface TriggerSettings
-  extends Pick<Trigger, 'namespace' | 'name' | 'broker' | 'filters' | 'subscriberUri' | 'maxInFlight'> {
+  extends Pick<Trigger, 'namespace' | 'name' | 'broker' | 'filters' | 'subscriberUri' | 'lane' | 'maxInFlight'> {
   /** Null: the broker's, or the default. */
   readonly delivery: DeliveryPolicy | null;
 }
@@ -45,7 +45,7 @@ export function readTrigger(root: Field, { namespace: fallback, prefix }: Surrou
   checkMetadata(metadata);
   const name = readDnsSubdomain(metadata.field('name')) ?? '';
   const namespace = readDnsLabel(metadata.field('namespace').orElse(fallback)) ?? fallback;
-  const { maxInFlight } = readTriggerAnnotations(metadata.field('annotations'));
+  const annotations = readTriggerAnnotations(metadata.field('annotations'));
 
   const spec = root.field('spec');
   if (!spec.present) spec.error('missing; a Trigger needs at least a subscriber', 'key');
@@ -61,7 +61,7 @@ export function readTrigger(root: Field, { namespace: fallback, prefix }: Surrou
     broker,
     filters: readFilters(spec),
     subscriberUri: readDestination(subscriber, namespace) ?? '',
-    maxInFlight,
+    ...annotations,
     delivery: readDelivery(spec.field('delivery'), namespace),
   };
 }

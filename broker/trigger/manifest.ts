@@ -220,7 +220,11 @@ export interface TriggerIdentity extends Pick<Trigger, 'uid' | 'generation' | 'o
  * @param broker whose `delivery` a trigger without one takes; null: the default
  * @throws ManifestError
  */
-export function triggerFromManifest(manifest: Manifest, identity: TriggerIdentity, broker: Broker | null): Trigger {
+export function triggerFromManifest(
+  manifest: Manifest,
+  identity: TriggerIdentity,
+  broker: Broker | null,
+): Omit<Trigger, 'laneSpans'> {
   const { uid, generation, owner, namespace } = identity;
   const settings = readStored(manifest, 'Trigger', (root) => readTrigger(root, { namespace, prefix: null }));
   const delivery = settings.delivery ?? broker?.delivery ?? defaultDelivery;

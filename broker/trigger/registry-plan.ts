@@ -2,6 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { PosthornError } from '../../runtime/errors.ts';
 import type { NewRecord } from '../log/log.ts';
 import { brokerTopics } from '../topics.ts';
+import { groupOf } from './lane-spans.ts';
 import {
   brokerFromManifest,
   duplicatesIn,
@@ -60,6 +61,8 @@ export interface PlannedRevision {
   readonly key: string;
   readonly revision: Revision;
   readonly change: AppliedChange;
+  /** Another group than before reads for the trigger, from the end of the events topic on: `laneFrom` is to be set. */
+  readonly changesGroup: boolean;
 }
 
 export interface Plan {
@@ -122,13 +125,14 @@ function planBroker(draft: Draft, document: ParsedDocument): void {
     return;
   }
   if (state === undefined) draft.newBrokers.add(fullName(name));
-  planSet(draft, { document, registry: name, key: brokerKey, live });
+  planSet(draft, { document, registry: name, key: brokerKey, live, changesGroup: false });
 }
 
 function planTrigger(draft: Draft, document: ParsedDocument): void {
   const { namespace, name } = document;
   const identity = { uid: '', generation: 1, owner: draft.request.owner, namespace };
-  const registry = { namespace, name: triggerFromManifest(document.manifest, identity, null).broker };
+  const { broker, lane } = triggerFromManifest(document.manifest, identity, null);
+  const registry = { namespace, name: broker };
   const found = findTrigger(draft.context.registries.values(), document);
   const refusal =
     refuseUnknownBroker(draft, registry) ??
@@ -138,7 +142,11 @@ function planTrigger(draft: Draft, document: ParsedDocument): void {
     draft.problems.push(problemAt(document, refusal));
     return;
   }
-  planSet(draft, { document, registry, key: triggerKey(name), live: found?.stored });
+  const before = groupOf(found?.stored.trigger?.lane ?? 'shared');
+  planSet(draft, {
+    ...{ document, registry, key: triggerKey(name), live: found?.stored },
+    changesGroup: groupOf(lane) !== before,
+  });
 }
 
 interface Refusal {
@@ -183,9 +191,10 @@ interface PlannedSet {
   readonly registry: BrokerName;
   readonly key: string;
   readonly live: Stored | undefined;
+  readonly changesGroup: boolean;
 }
 
-function planSet(draft: Draft, { document, registry, key, live }: PlannedSet): void {
+function planSet(draft: Draft, { document, registry, key, live, changesGroup }: PlannedSet): void {
   const { kind, namespace, name, manifest } = document;
   const action = live === undefined ? 'created' : 'configured';
   const change: AppliedChange = { kind, namespace, name, action };
@@ -201,7 +210,7 @@ function planSet(draft: Draft, { document, registry, key, live }: PlannedSet): v
     manifest,
     atMs: draft.context.nowMs,
   };
-  const planned: PlannedRevision = { broker: registry, key, revision, change };
+  const planned: PlannedRevision = { broker: registry, key, revision, change, changesGroup };
   draft.changes.push(change);
   draft.revisions.push(planned);
 }
@@ -234,6 +243,7 @@ export function planDeletion(broker: BrokerName, stored: Stored, nowMs: number, 
     key: triggerKey(name),
     revision: { op: 'delete', uid, generation: generation + 1, owner, manifest: null, atMs: nowMs, discard },
     change: { kind: 'Trigger', namespace: broker.namespace, name, action: 'deleted' },
+    changesGroup: false,
   };
 }
 

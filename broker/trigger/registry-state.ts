@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { messageOf } from '../../runtime/errors.ts';
 import type { LogRecord, NewRecord } from '../log/log.ts';
+import { spansAfter } from './lane-spans.ts';
 import { brokerFromManifest, triggerFromManifest } from './manifest.ts';
 import type { Broker, BrokerName, Manifest, Trigger } from './trigger.ts';
 
@@ -16,6 +17,8 @@ export interface Revision {
   readonly manifest: Manifest | null;
   /** Milliseconds since 1970, by the writer's clock. */
   readonly atMs: number;
+  /** With op set, where another group than before reads for the trigger: from where on, by partition number. */
+  readonly laneFrom?: readonly number[];
   /** With op delete: what waits in the trigger's retry topic is dropped, not dead-lettered. */
   readonly discard?: boolean;
 }
@@ -138,7 +141,7 @@ function setTrigger(draft: Draft, name: string, revision: Revision, remark: Rema
   }
   const next = nextStored(live, name, revision, remark);
   if (next === null) return false;
-  const stored = readTrigger(draft, next, live?.trigger ?? null);
+  const stored = readTrigger(draft, next, live?.trigger ?? null, revision.laneFrom);
   if (stored.problem) remark(`can't be read: ${stored.problem}${lastGood(stored.trigger)}`);
   draft.triggers.set(name, stored);
   return true;
@@ -202,12 +205,18 @@ function nextStored(
   return { name, uid, generation, owner, manifest, createdAtMs, appliedAtMs: atMs };
 }
 
-function readTrigger(draft: Draft, stored: Omit<Stored, 'problem'>, last: Trigger | null): StoredTrigger {
+function readTrigger(
+  draft: Draft,
+  stored: Omit<Stored, 'problem'>,
+  last: Trigger | null,
+  laneFrom?: readonly number[],
+): StoredTrigger {
   const { uid, generation, owner, manifest } = stored;
   try {
     const identity = { uid, generation, owner, namespace: draft.name.namespace };
-    const trigger = triggerFromManifest(manifest, identity, draft.broker?.broker ?? null);
-    return { ...stored, trigger, problem: null };
+    const settings = triggerFromManifest(manifest, identity, draft.broker?.broker ?? null);
+    const laneSpans = spansAfter(last?.laneSpans ?? null, settings.lane, laneFrom);
+    return { ...stored, trigger: { ...settings, laneSpans }, problem: null };
   } catch (error) {
     return { ...stored, trigger: last, problem: messageOf(error) };
   }
@@ -235,12 +244,20 @@ function readRevision(record: LogRecord): Revision | string {
     return `not a revision: ${messageOf(error)}`;
   }
   if (!isObject(value)) return 'not a revision: not an object';
-  const { op, uid, generation, owner, manifest = null, atMs, discard } = value;
+  const { op, uid, generation, owner, manifest = null, atMs, discard, laneFrom } = value;
   if (op !== 'set' && op !== 'delete') return `not a revision: op is ${JSON.stringify(op)}`;
   if (typeof uid !== 'string' || typeof owner !== 'string') return 'not a revision: uid or owner missing';
   if (typeof generation !== 'number' || typeof atMs !== 'number') return 'not a revision: generation or atMs missing';
   if (op === 'set' && !isObject(manifest)) return 'not a revision: manifest missing';
-  return { op, uid, generation, owner, manifest: manifest as Manifest | null, atMs, discard: discard === true };
+  if (laneFrom !== undefined && !isOffsets(laneFrom)) return 'not a revision: laneFrom is no list of offsets';
+  return {
+    ...{ op, uid, generation, owner, manifest: manifest as Manifest | null, atMs, discard: discard === true },
+    ...(laneFrom !== undefined && { laneFrom }),
+  };
+}
+
+function isOffsets(value: unknown): value is number[] {
+  return Array.isArray(value) && value.every((offset) => Number.isSafeInteger(offset) && offset >= 0);
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {

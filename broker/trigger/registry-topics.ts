@@ -62,6 +62,33 @@ export class RegistryTopics {
     }
   }
 
+  /** The revisions, with the end of the events topic where another group than before reads from there. */
+  async withStarts(
+    revisions: readonly PlannedRevision[],
+    registryOf: (name: BrokerName) => Registry | undefined,
+  ): Promise<PlannedRevision[]> {
+    const ends = new Map<string, Promise<number[]>>();
+    const withStart = async (planned: PlannedRevision): Promise<PlannedRevision> => {
+      if (!planned.changesGroup) return planned;
+      const broker = revisions.find(
+        (one) => one.change.kind === 'Broker' && fullName(one.broker) === fullName(planned.broker),
+      );
+      const applied = broker?.revision.manifest;
+      const external = applied ? brokerFromManifest(applied, planned.broker.namespace).externalTopic : null;
+      const topic =
+        external ?? registryOf(planned.broker)?.topics().events ?? brokerTopics(this.#prefix, planned.broker).events;
+      if (!ends.has(topic)) ends.set(topic, this.#ends(topic));
+      return { ...planned, revision: { ...planned.revision, laneFrom: (await ends.get(topic)) ?? [] } };
+    };
+    return Promise.all(revisions.map(withStart));
+  }
+
+  async #ends(topic: string): Promise<number[]> {
+    const ends: number[] = [];
+    for (const { partition, end } of await this.#log.ranges(topic)) ends[partition] = end;
+    return Array.from(ends, (end) => end ?? 0);
+  }
+
   /** Revisions of one broker, in order. */
   async append(revisions: readonly PlannedRevision[]): Promise<void> {
     const [first] = revisions;

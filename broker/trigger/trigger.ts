@@ -34,9 +34,23 @@ export interface Trigger {
   readonly subscriberUri: string;
   /** The trigger's own, or its broker's, or the default. */
   readonly delivery: DeliveryPolicy;
+  /**
+   * How the events topic is read for it: with the other triggers, by a consumer group of its own
+   * (`posthorn.dev/consumer-group: own`), or by that and in order (`kafka.eventing.knative.dev/delivery.order`).
+   */
+  readonly lane: 'shared' | 'own' | 'ordered';
+  /** Who has read the events topic for it since when, oldest first; the last is in force. Empty: shared, always. */
+  readonly laneSpans: readonly LaneSpan[];
   /** Most requests in flight at once (`posthorn.dev/max-in-flight`). */
   readonly maxInFlight: number;
   readonly manifest: Manifest;
+}
+
+/** From when on a trigger is read by which group. */
+export interface LaneSpan {
+  readonly group: 'shared' | 'own';
+  /** By partition number; a partition beyond the list belongs to it from its beginning. */
+  readonly from: readonly number[];
 }
 
 /** A filter expression of Knative's Trigger `spec.filters` (or `spec.filter.attributes`, as `attributes`). */

@@ -18,6 +18,8 @@ export function triggerWith(name: string, filters: readonly Filter[], namespace 
     filters,
     subscriberUri: 'http://localhost/',
     delivery: defaultDelivery,
+    lane: 'shared',
+    laneSpans: [],
     maxInFlight: 1,
     manifest: { apiVersion: 'eventing.knative.dev/v1', kind: 'Trigger', metadata: { name } },
   };

@@ -43,6 +43,30 @@ t.test('what is applied holds when apply returns, and is there again after a res
   t.strictSame([...(after?.triggers.values() ?? [])], [...(before?.triggers.values() ?? [])]);
 });
 
+t.test('a trigger with a group of its own is read from where the events topic ended when it was applied', async (t) => {
+  const log = await openLog(t);
+  const brokers = await startBrokers(t, log);
+  const append = (count: number) =>
+    log.append(
+      'posthorn.default.default',
+      1,
+      Array.from({ length: count }, () => ({ key: null, value: null, headers: {} })),
+    );
+  await append(3);
+  const annotations = 'posthorn.dev/consumer-group: own';
+  await applyTexts(brokers, [triggerText('new', { annotations }), triggerText('moving')]);
+  await append(4);
+  await applyTexts(brokers, [triggerText('moving', { annotations })]);
+  const triggers = brokers.get('default', 'default')?.snapshot().triggers.values() ?? [];
+  t.strictSame(Object.fromEntries([...triggers].map(({ name, laneSpans }) => [name, laneSpans])), {
+    new: [{ group: 'own', from: [0, 3] }],
+    moving: [
+      { group: 'shared', from: [] },
+      { group: 'own', from: [0, 7] },
+    ],
+  });
+});
+
 t.test('applying the same again changes nothing, applying other content makes a revision', async (t) => {
   const log = await openLog(t);
   const brokers = await startBrokers(t, log);

@@ -94,16 +94,20 @@ export interface TriggerText {
   readonly broker?: string;
   readonly type?: string;
   readonly uri?: string;
+  readonly annotations?: string;
   /** More of the spec, indented by two. */
   readonly spec?: string;
 }
 
-export function triggerText(name: string, { namespace, broker, type, uri, spec = '' }: TriggerText = {}): string {
+export function triggerText(
+  name: string,
+  { namespace, broker, type, uri, annotations, spec = '' }: TriggerText = {},
+): string {
   return `apiVersion: eventing.knative.dev/v1
 kind: Trigger
 metadata:
   name: ${name}
-${namespace === undefined ? '' : `  namespace: ${namespace}\n`}spec:
+${namespace === undefined ? '' : `  namespace: ${namespace}\n`}${annotations === undefined ? '' : `  annotations:\n    ${annotations}\n`}spec:
 ${broker === undefined ? '' : `  broker: ${broker}\n`}${type === undefined ? '' : `  filter:\n    attributes:\n      type: ${type}\n`}  subscriber:
     uri: ${uri ?? 'http://handler.example/'}
 ${spec}`;

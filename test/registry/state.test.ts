@@ -8,7 +8,7 @@ import {
   type Revision,
   revisionRecord,
 } from '../../broker/trigger/registry-state.ts';
-import type { Manifest } from '../../broker/trigger/trigger.ts';
+import type { LaneSpan, Manifest } from '../../broker/trigger/trigger.ts';
 import { brokerText, triggerText } from './setup.ts';
 
 const start = emptyState({ namespace: 'default', name: 'default' });
@@ -103,6 +103,30 @@ t.test('the topic of a broker stays what it was first set to', async (t) => {
   t.match(remarks, [{ message: /fixed once set/ }]);
 });
 
+t.test('a trigger that moves to a group of its own is read by it from the end that the revision names', async (t) => {
+  const own = manifestOf(triggerText('a', { annotations: 'posthorn.dev/consumer-group: own' }));
+  const ordered = manifestOf(triggerText('a', { annotations: 'kafka.eventing.knative.dev/delivery.order: ordered' }));
+  const made = [set('a', { uid: 'u1' })];
+  t.same(spansOf(made), []);
+  const moved = [...made, set('a', { uid: 'u1', manifest: own, laneFrom: [5, 7] })];
+  const spans = [
+    { group: 'shared', from: [] },
+    { group: 'own', from: [5, 7] },
+  ];
+  t.same(spansOf(moved), spans);
+  t.same(spansOf([...moved, set('a', { uid: 'u1', manifest: ordered })]), spans, 'ordered is the same group');
+  const back = [...moved, set('a', { uid: 'u1', laneFrom: [9, 9] })];
+  t.same(spansOf(back), [...spans, { group: 'shared', from: [9, 9] }]);
+  t.same(
+    spansOf([...moved, set('a', { uid: 'u1', uri: 'http://racing.example/' })]).at(-1),
+    { group: 'shared', from: [5, 7] },
+    'a writer that saw no change: nothing is left out',
+  );
+  t.same(spansOf([set('a', { uid: 'u2', manifest: own, laneFrom: [3] })]), [{ group: 'own', from: [3] }]);
+  const broker = { key: 'broker', revision: revision({ uid: 'b1', manifest: manifestOf(brokerText('default')) }) };
+  t.same(spansOf([...moved, broker]), spans, 'a new Broker moves nothing');
+});
+
 t.test('a record that is no revision is named and passed over', async (t) => {
   const bad = ['', 'no json', '[]', '{"op":"drop"}', '{"op":"set","uid":"u","owner":"o","generation":1,"atMs":1}'];
   const junk = bad.map((value, offset): LogRecord => record(offset, 'trigger/a', value));
@@ -124,6 +148,10 @@ t.test('one more trigger among 10,000 takes milliseconds', async (t) => {
   }
   t.ok(shortestMs < 10, `${shortestMs.toFixed(2)} ms`);
 });
+
+function spansOf(revisions: readonly Keyed[]): readonly LaneSpan[] {
+  return foldAll(...revisions).state.triggers.get('a')?.trigger?.laneSpans ?? [];
+}
 
 interface Keyed {
   readonly key: string;

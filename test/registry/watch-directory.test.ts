@@ -67,6 +67,23 @@ t.test('a file that is refused for what is outside of it is applied once that ha
   t.equal(lines('error').length, 1, 'said once');
 });
 
+t.test('a Broker whose external topic comes later is applied then, and so are its triggers', async (t) => {
+  const { brokers, log, directory, start, becomes, lines } = await setUp(t);
+  const external = { annotations: 'kafka.eventing.knative.dev/external.topic: eqiad.page_change' };
+  await writeFile(join(directory, 'pages.yaml'), brokerText('pages', external));
+  await writeFile(join(directory, 'p.yaml'), triggerText('p', { broker: 'pages' }));
+  await start();
+  t.strictSame(namesIn(brokers), []);
+  t.match(lines('error'), [
+    { msg: /pages\.yaml:6:48: .*the log has no topic eqiad\.page_change; .* tried again every 5 s$/ },
+    { msg: /p\.yaml:6:11: spec\.broker: no broker default\/pages; .* tried again every 5 s$/ },
+  ]);
+  await log.ensureTopic('eqiad.page_change', { partitions: 1, retentionMs: null, maxMessageBytes: 100_000 });
+  await becomes(['p']);
+  t.equal(brokers.get('default', 'pages')?.topics().events, 'eqiad.page_change');
+  t.equal(lines('error').length, 2, 'each said once');
+});
+
 t.test('nothing is deleted because the directory is empty, missing or unreadable', async (t) => {
   const { brokers, directory, start, tick, lines } = await setUp(t);
   await writeFile(join(directory, 'a.yaml'), triggerText('a'));
@@ -76,7 +93,11 @@ t.test('nothing is deleted because the directory is empty, missing or unreadable
   t.match(lines('warn'), [{ msg: /no trigger in .*; the 1 that came from it stay in force/ }]);
   await rm(directory, { recursive: true });
   await until(() => tick(() => lines('error').length > 0), 'the missing directory is noticed');
-  t.match(lines('error'), [{ msg: /ENOENT/ }]);
+  t.match(lines('error'), [
+    {
+      msg: `--triggers ${directory}: there is no such directory (ENOENT); name a directory of .yaml, .yml or .json files. `,
+    },
+  ]);
   t.strictSame(namesIn(brokers), ['a']);
 
   await mkdir(directory);

@@ -24,6 +24,8 @@ export function testTrigger(subscriberUri: string, settings: Partial<Trigger> = 
     filters: [],
     subscriberUri,
     delivery: defaultDelivery,
+    lane: 'shared',
+    laneSpans: [],
     maxInFlight: defaultMaxInFlight,
     manifest: { apiVersion: 'eventing.knative.dev/v1', kind: 'Trigger', metadata: { name } },
     ...settings,

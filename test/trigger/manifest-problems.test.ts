@@ -224,17 +224,13 @@ const annotations: readonly Case[] = [
     ],
   })),
   {
-    name: 'the ordered lane is refused until it is there',
-    text: annotated('Trigger', '    kafka.eventing.knative.dev/delivery.order: ordered'),
+    name: 'an ordered trigger in the shared group',
+    text: annotated(
+      'Trigger',
+      '    kafka.eventing.knative.dev/delivery.order: ordered\n    posthorn.dev/consumer-group: shared',
+    ),
     said: [
-      '6:48 error metadata.annotations["kafka.eventing.knative.dev/delivery.order"]: ordered delivery comes in a later release; until then write unordered',
-    ],
-  },
-  {
-    name: 'the own lane is refused until it is there',
-    text: annotated('Trigger', '    posthorn.dev/consumer-group: own'),
-    said: [
-      '6:34 error metadata.annotations["posthorn.dev/consumer-group"]: a trigger\'s own consumer group comes in a later release; until then write shared',
+      '7:34 error metadata.annotations["posthorn.dev/consumer-group"]: an ordered trigger has a group of its own; write own, or leave it out',
     ],
   },
   {

@@ -21,7 +21,7 @@ function manifestOf(text: string): Manifest {
   return JSON.parse(JSON.stringify(document.manifest));
 }
 
-function triggerOf(text: string, broker: Broker | null = null): Trigger {
+function triggerOf(text: string, broker: Broker | null = null): Omit<Trigger, 'laneSpans'> {
   return triggerFromManifest(manifestOf(text), identity, broker);
 }
 
@@ -46,6 +46,7 @@ t.test('a Trigger with little in it has the defaults for the rest', async (t) =>
     filters: [],
     subscriberUri: 'http://orders:8080/',
     delivery: defaultDelivery,
+    lane: 'shared',
     maxInFlight: 256,
     manifest,
   });
@@ -117,6 +118,7 @@ status:
       format: 'json',
       deadLetterSinkUri: 'http://dead.ops.svc.cluster.local/',
     },
+    lane: 'shared',
     maxInFlight: 5,
   });
 });
