@@ -6,9 +6,9 @@ import { messageOf, UsageError } from '../runtime/errors.ts';
 import { onStopSignals } from '../runtime/lifecycle.ts';
 import { type Command, type ExitCode, exitCodes, type Invocation, type Option } from './command.ts';
 import { type GivenOptions, listOption, textOption } from './options.ts';
-import { type Posted, type PostOptions, post } from './send/post.ts';
+import { type PostOptions, post } from './send/post.ts';
 import { showProgress } from './send/progress.ts';
-import { lines, payloads, repeated, type Source, type Template, type Unsendable } from './send/sources.ts';
+import { lines, payloads, repeated, type Source, type Template } from './send/sources.ts';
 import { Tally } from './send/tally.ts';
 
 const defaultUrl = 'http://127.0.0.1:8080';
@@ -83,15 +83,18 @@ async function run(invocation: Invocation): Promise<ExitCode> {
   const startMs = performance.now();
   let warned = false;
   try {
-    const stoppedBy = await sendAll({
+    const stopped = await sendAll({
       source,
       tally,
       concurrency,
       interrupted: shutdown.signal,
       pace: perSecond === undefined ? async () => {} : paced(systemClock, 1_000 / perSecond),
+      absent: (reason) =>
+        `no Posthorn takes events at ${origin} (${reason}); start one with posthorn serve, or name another with --url`,
       post: {
         pool,
         path,
+        server: { connected: false },
         clock: systemClock,
         onRetry(reason) {
           if (!warned) stderr.write(`posthorn: ${origin} takes no events at the moment (${reason}); trying again\n`);
@@ -99,10 +102,12 @@ async function run(invocation: Invocation): Promise<ExitCode> {
         },
       },
     });
+    const elapsedMs = performance.now() - startMs;
     progress.stop();
-    stdout.write(tally.summary(performance.now() - startMs));
-    if (stoppedBy !== null) stderr.write(`posthorn: stopped, what is left was not sent: ${stoppedBy}\n`);
-    return stoppedBy === null && tally.refused === 0 ? exitCodes.ok : exitCodes.failed;
+    if (stopped !== null) await countUnsent(tally, source);
+    stdout.write(tally.summary(elapsedMs));
+    if (stopped !== null) stderr.write(`posthorn: ${stopped}\n`);
+    return stopped === null && tally.refused === 0 ? exitCodes.ok : exitCodes.failed;
   } finally {
     progress.stop();
     shutdown.dispose();
@@ -118,35 +123,58 @@ interface Sending {
   /** Resolves when the next request may go. */
   readonly pace: () => Promise<void>;
   readonly interrupted: AbortSignal;
+  /** What is to be said where nobody listens. */
+  readonly absent: (reason: string) => string;
   readonly post: Omit<PostOptions, 'signal'>;
 }
 
 /**
  * Sends what the source has, several at a time, into the tally.
- * @returns why it stopped before the end, or null
+ * @returns why it stopped before the end, as a sentence, or null
  */
 async function sendAll(sending: Sending): Promise<string | null> {
-  const { source, tally, concurrency, pace, interrupted, post: options } = sending;
+  const { source, tally, concurrency, pace, interrupted, absent, post: options } = sending;
   const iterator = source.events[Symbol.asyncIterator]();
-  const stopped = new AbortController();
-  let stoppedBy: string | null = null;
-  const stop = (reason: string): void => {
-    stoppedBy ??= reason;
-    stopped.abort();
+  const stopping = new AbortController();
+  let stopped: string | null = null;
+  const stop = (sentence: string): void => {
+    stopped ??= sentence;
+    stopping.abort();
     source.close();
   };
-  const interrupt = (): void => stop(`interrupted by ${interrupted.reason}`);
+  const stopFor = (reason: string): void => stop(`stopped, what is left was not sent: ${reason}`);
+  const interrupt = (): void => stopFor(`interrupted by ${interrupted.reason}`);
   interrupted.addEventListener('abort', interrupt);
 
   const work = async (): Promise<void> => {
-    while (stoppedBy === null) {
+    while (stopped === null) {
       await pace();
       const { value, done } = await iterator.next();
-      if (done || stoppedBy !== null) return;
-      const result = 'problem' in value ? unsendable(value) : await post(value, { ...options, signal: stopped.signal });
-      if (result.kind === 'accepted') tally.accepted += 1;
-      else tally.refuse(value.where, result.reason);
-      if (result.kind === 'hopeless') stop(result.reason);
+      if (done) return;
+      if ('problem' in value) {
+        tally.refuse(value.where, value.problem);
+        continue;
+      }
+      if (stopped !== null) {
+        tally.unsent += 1;
+        return;
+      }
+      const result = await post(value, { ...options, signal: stopping.signal });
+      switch (result.kind) {
+        case 'accepted':
+          tally.accepted += 1;
+          break;
+        case 'refused':
+          tally.refuse(value.where, result.reason);
+          break;
+        case 'hopeless':
+          tally.unsent += 1;
+          stopFor(result.reason);
+          break;
+        case 'absent':
+          tally.unsent += 1;
+          stop(absent(result.reason));
+      }
     }
   };
   const workers = Array.from({ length: concurrency }, work);
@@ -154,15 +182,18 @@ async function sendAll(sending: Sending): Promise<string | null> {
     await Promise.all(workers);
   } finally {
     // After a worker failed the others end too, before the caller takes their connections away.
-    stopped.abort();
+    stopping.abort();
     await Promise.allSettled(workers);
     interrupted.removeEventListener('abort', interrupt);
   }
-  return stoppedBy;
+  return stopped;
 }
 
-function unsendable({ problem }: Unsendable): Posted {
-  return { kind: 'refused', reason: problem };
+/** Counts what the source still had when the sending stopped, as far as that can be known. */
+async function countUnsent(tally: Tally, source: Source): Promise<void> {
+  const total = await source.total();
+  if (total === null) tally.hasMoreUnsent = true;
+  else tally.unsent = Math.max(tally.unsent, total - tally.accepted - tally.refused);
 }
 
 /** One request an interval, whoever asks. */

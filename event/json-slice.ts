@@ -3,6 +3,13 @@ import { isUtf8 } from 'node:buffer';
 /** The text is not JSON (RFC 8259), or not of the shape that is wanted. */
 export class JsonError extends Error {
   override readonly name = 'JsonError';
+  /** The offset of the byte where it fails, as the message has it; null where it is the text as a whole. */
+  readonly at: number | null;
+
+  constructor(message?: string, at: number | null = null) {
+    super(message);
+    this.at = at;
+  }
 }
 
 export type JsonKind = 'object' | 'array' | 'string' | 'number' | 'boolean' | 'null';
@@ -45,12 +52,20 @@ export function membersOfEach(bytes: Buffer): JsonMember[][] {
   return objects;
 }
 
-/** Whether the bytes are one JSON value, with nothing but white space around it. */
+/**
+ * Takes the bytes for one JSON value, with nothing but white space around it.
+ * @throws JsonError with the offset of the byte
+ */
+export function checkJson(bytes: Buffer): void {
+  const scanner = new Scanner(bytes);
+  scanner.value();
+  scanner.end();
+}
+
+/** Whether `checkJson` has nothing against the bytes. */
 export function isJson(bytes: Buffer): boolean {
   try {
-    const scanner = new Scanner(bytes);
-    scanner.value();
-    scanner.end();
+    checkJson(bytes);
     return true;
   } catch (error) {
     if (error instanceof JsonError) return false;
@@ -143,7 +158,7 @@ class Scanner {
       return false;
     }
     if (inObject.length === jsonDepthMax) {
-      throw new JsonError(`values lie deeper than ${jsonDepthMax} in each other at byte ${this.#at}`);
+      throw new JsonError(`values lie deeper than ${jsonDepthMax} in each other at byte ${this.#at}`, this.#at);
     }
     this.#at++;
     this.#space();
@@ -223,11 +238,14 @@ class Scanner {
     const byte = this.#bytes[this.#at + 1];
     if (byte === 0x75) {
       for (let at = this.#at + 2; at < this.#at + 6; at++) {
-        if (!isHex(this.#bytes[at])) throw new JsonError(`\\u without four hexadecimal digits at byte ${this.#at}`);
+        if (isHex(this.#bytes[at])) continue;
+        throw new JsonError(`\\u without four hexadecimal digits at byte ${this.#at}`, this.#at);
       }
       return 6;
     }
-    if (byte === undefined || !escapes.has(byte)) throw new JsonError(`unknown escape in a string at byte ${this.#at}`);
+    if (byte === undefined || !escapes.has(byte)) {
+      throw new JsonError(`unknown escape in a string at byte ${this.#at}`, this.#at);
+    }
     return 2;
   }
 
@@ -268,9 +286,9 @@ class Scanner {
 
   #unexpected(wanted: string): JsonError {
     if (this.#at >= this.#bytes.length)
-      return new JsonError(`the text ends at byte ${this.#at}, ${wanted} was to come`);
+      return new JsonError(`the text ends at byte ${this.#at}, ${wanted} was to come`, this.#at);
     const seen = JSON.stringify(this.#bytes.toString('utf8', this.#at, this.#at + 4).slice(0, 1));
-    return new JsonError(`${seen} at byte ${this.#at}, ${wanted} was to come`);
+    return new JsonError(`${seen} at byte ${this.#at}, ${wanted} was to come`, this.#at);
   }
 }
 

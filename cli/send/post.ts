@@ -1,6 +1,6 @@
 import type { Dispatcher } from 'undici';
 import { type Clock, sleep } from '../../runtime/clock.ts';
-import { messageOf } from '../../runtime/errors.ts';
+import { codeOf, whyUnreachable } from '../unreachable.ts';
 
 /** An event to send, as an HTTP message. */
 export interface Outgoing {
@@ -15,12 +15,21 @@ export type Posted =
   | { readonly kind: 'accepted' }
   /** This event was refused; others may fare better. */
   | { readonly kind: 'refused'; readonly reason: string }
-  /** No event will fare better: the server can't be reached, or the address is wrong. */
-  | { readonly kind: 'hopeless'; readonly reason: string };
+  /** No event will fare better: the server is gone, or the address is wrong. */
+  | { readonly kind: 'hopeless'; readonly reason: string }
+  /** As hopeless: there never was a server. */
+  | { readonly kind: 'absent'; readonly reason: string };
+
+/** What the requests of one sending know of the server. */
+export interface ServerSeen {
+  /** Whether any request ever got a connection. */
+  connected: boolean;
+}
 
 export interface PostOptions {
   readonly pool: Dispatcher;
   readonly path: string;
+  readonly server: ServerSeen;
   readonly clock: Clock;
   readonly signal: AbortSignal;
   /** Called before each wait for another attempt. */
@@ -36,23 +45,39 @@ const firstDelayMs = 250;
 const delayMaxMs = 8_000;
 const retryAfterMaxMs = 60_000;
 
+/** Where nobody ever listened nobody is waited for, unless it is just being started: attempts at 0, 250 and 750 ms. */
+const firstConnectionMs = 1_000;
+
 /** Answers that may be other ones a little later. */
 const passing = new Set([408, 425, 429, 500, 502, 503, 504]);
 
 /** Answers that speak of the request's address or sender, not of the event. */
 const misdirected = new Set([301, 302, 307, 308, 401, 403, 404, 405, 407]);
 
+/** Errors of a connection that had been made; without one comes any other. */
+const brokenConnection = new Set([
+  'UND_ERR_SOCKET',
+  'UND_ERR_HEADERS_TIMEOUT',
+  'UND_ERR_BODY_TIMEOUT',
+  'ECONNRESET',
+  'EPIPE',
+]);
+
 const answerTimeoutMs = 30_000;
 
 /** Posts one event, again where that may help. A repeated event may arrive twice. Never rejects. */
 export async function post(event: Outgoing, options: PostOptions): Promise<Posted> {
+  const { server, clock, signal } = options;
+  const startMs = clock.monotonic();
   for (let attempt = 1; ; attempt++) {
     const { reason, retryAfterMs, final } = await attemptOnce(event, options);
     if (final) return final;
-    if (attempt === attemptsMax || options.signal.aborted) return { kind: 'hopeless', reason };
-    options.onRetry(reason);
+    if (attempt === attemptsMax || signal.aborted) return { kind: 'hopeless', reason };
     const backoffMs = Math.min(delayMaxMs, firstDelayMs * 2 ** (attempt - 1));
-    await sleep(options.clock, Math.max(backoffMs, Math.min(retryAfterMs, retryAfterMaxMs)), options.signal);
+    const delayMs = Math.max(backoffMs, Math.min(retryAfterMs, retryAfterMaxMs));
+    if (server.connected) options.onRetry(reason);
+    else if (clock.monotonic() + delayMs > startMs + firstConnectionMs) return { kind: 'absent', reason };
+    await sleep(clock, delayMs, signal);
   }
 }
 
@@ -63,7 +88,7 @@ interface Attempt {
   readonly retryAfterMs: number;
 }
 
-async function attemptOnce({ headers, body }: Outgoing, { pool, path, clock }: PostOptions): Promise<Attempt> {
+async function attemptOnce({ headers, body }: Outgoing, { pool, path, server, clock }: PostOptions): Promise<Attempt> {
   let status: number;
   let retryAfter: string | string[] | undefined;
   let text: string;
@@ -76,22 +101,18 @@ async function attemptOnce({ headers, body }: Outgoing, { pool, path, clock }: P
       headersTimeout: answerTimeoutMs,
       bodyTimeout: answerTimeoutMs,
     });
+    server.connected = true;
     status = response.statusCode;
     retryAfter = response.headers['retry-after'];
     text = await response.body.text();
   } catch (error) {
-    return { reason: unreachable(error), retryAfterMs: 0 };
+    if (brokenConnection.has(codeOf(error) ?? '')) server.connected = true;
+    return { reason: whyUnreachable(error), retryAfterMs: 0 };
   }
   if (status >= 200 && status < 300) return { reason: '', retryAfterMs: 0, final: { kind: 'accepted' } };
   const reason = `${status} ${explanation(text)}`.trimEnd();
   if (passing.has(status)) return { reason, retryAfterMs: delayOf(retryAfter, clock.now()) };
   return { reason, retryAfterMs: 0, final: { kind: misdirected.has(status) ? 'hopeless' : 'refused', reason } };
-}
-
-/** `connect ECONNREFUSED 127.0.0.1:8080`; a host with several addresses fails with one error for each. */
-function unreachable(error: unknown): string {
-  const first = error instanceof AggregateError ? error.errors[0] : error;
-  return messageOf(first);
 }
 
 /** What an answer's problem document (RFC 9457) says, or its text. */

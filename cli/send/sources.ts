@@ -6,7 +6,8 @@ import { join, relative, sep } from 'node:path';
 import { Readable } from 'node:stream';
 import { newAttributes } from '../../event/event.ts';
 import { encodeBinary } from '../../event/http.ts';
-import { isJson } from '../../event/json-slice.ts';
+import { checkJson, isJson, JsonError } from '../../event/json-slice.ts';
+import { isJsonType } from '../../event/media-type.ts';
 import { checkAttributes } from '../../event/validate.ts';
 import { messageOf, PosthornError, UsageError } from '../../runtime/errors.ts';
 import { type Line, linesOf } from './lines.ts';
@@ -18,6 +19,8 @@ export interface Source {
   readonly events: AsyncIterable<Outgoing | Unsendable>;
   /** How much of it has been handed out, 0 to 1; null where the end is not known. */
   done(): number | null;
+  /** How many events it has in all, those that are handed out included; null where the end is not known. */
+  total(): Promise<number | null>;
   /** Lets go of the input, also while it is waited for: then the events end. Idempotent. */
   close(): void;
 }
@@ -43,11 +46,15 @@ const defaultSource = '/posthorn/send';
 /** No server takes a larger event. */
 const lineMaxBytes = 64 * 1_048_576;
 
+/** A file up to this size is read once more to count its events, which takes half a second. */
+const countedMaxBytes = 64 * 1_048_576;
+
 /** The same event `count` times, each with an id of its own. */
 export function repeated(template: Template, data: Buffer | undefined, count: number): Source {
   let handedOut = 0;
   return {
     done: () => (count === 1 ? null : handedOut / count),
+    total: async () => count,
     close() {},
     events: (async function* () {
       for (; handedOut < count; handedOut++) yield outgoing(`event ${handedOut + 1}`, template, data);
@@ -64,6 +71,7 @@ export async function lines(file: string, stdin: NodeJS.ReadableStream): Promise
   return {
     // A pipe has no size.
     done: () => (about?.size ? Math.min(1, position / about.size) : null),
+    total: async () => (about?.isFile() && about.size <= countedMaxBytes ? countLines(file) : null),
     close: () => void input.destroy(),
     events: (async function* () {
       try {
@@ -84,12 +92,22 @@ function asReadable(stream: NodeJS.ReadableStream): Readable {
   return stream instanceof Readable ? stream : Readable.from(stream);
 }
 
+async function countLines(file: string): Promise<number> {
+  let count = 0;
+  for await (const { bytes } of linesOf(createReadStream(file), lineMaxBytes)) if (!isBlank(bytes)) count += 1;
+  return count;
+}
+
 function outgoingLine({ number, bytes }: Line): Outgoing | Unsendable | null {
   const where = `line ${number}`;
   if (bytes === null) return { where, problem: `the line is longer than ${lineMaxBytes} bytes` };
-  if (bytes.every((byte) => byte === 0x20 || byte === 0x09)) return null;
+  if (isBlank(bytes)) return null;
   const body = number === 1 ? withoutMark(bytes) : bytes;
   return { where, headers: ['content-type', 'application/cloudevents+json; charset=utf-8'], body };
+}
+
+function isBlank(bytes: Buffer | null): boolean {
+  return bytes?.every((byte) => byte === 0x20 || byte === 0x09) ?? false;
 }
 
 /**
@@ -103,9 +121,12 @@ export async function payloads(directory: string, template: Template): Promise<S
     .map((entry) => relative(directory, join(entry.parentPath, entry.name)))
     .sort();
   if (paths.length === 0) throw new UsageError(`--dir: there is no .json file in ${directory}`);
+  // Another content type means that the files are not what their names say.
+  const isJsonWanted = isJsonType(template.contentType);
   let handedOut = 0;
   return {
     done: () => handedOut / paths.length,
+    total: async () => paths.length,
     close() {},
     events: (async function* () {
       for (const path of paths) {
@@ -113,7 +134,10 @@ export async function payloads(directory: string, template: Template): Promise<S
         const type = template.type ?? slashed.replace(/\.json$/, '').replaceAll('/', '.');
         const named = { ...template, type, subject: template.subject ?? slashed };
         try {
-          yield outgoing(slashed, named, await readFile(join(directory, path)));
+          const bytes = await readFile(join(directory, path));
+          const data = isJsonWanted ? withoutMark(bytes) : bytes;
+          const problem = isJsonWanted ? jsonProblem(data) : null;
+          yield problem === null ? outgoing(slashed, named, data) : { where: slashed, problem };
         } catch (error) {
           if (!(error instanceof PosthornError) && !isSystemError(error)) throw error;
           yield { where: slashed, problem: messageOf(error) };
@@ -122,6 +146,25 @@ export async function payloads(directory: string, template: Template): Promise<S
       }
     })(),
   };
+}
+
+/** What keeps the data from being JSON, or null. */
+function jsonProblem(data: Buffer): string | null {
+  if (data.length === 0) return 'the file is empty, which is not JSON';
+  try {
+    checkJson(data);
+    return null;
+  } catch (error) {
+    if (!(error instanceof JsonError)) throw error;
+    const place = error.at === null ? '' : ` at ${placeOf(data.subarray(0, error.at))}`;
+    return `not JSON${place}: ${error.message}`;
+  }
+}
+
+/** The line and column, from 1, that come after the text. */
+function placeOf(before: Buffer): string {
+  const lines = before.toString().split('\n');
+  return `${lines.length}:${(lines.at(-1)?.length ?? 0) + 1}`;
 }
 
 /** @throws EventError */

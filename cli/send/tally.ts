@@ -13,6 +13,10 @@ interface Refusals {
 export class Tally {
   accepted = 0;
   refused = 0;
+  /** Events that were not sent, or whose sending got no answer at all. */
+  unsent = 0;
+  /** Whether there are more of those than could be counted. */
+  hasMoreUnsent = false;
   readonly #kinds = new Map<string, Refusals>();
 
   /** @param where `line 3`, `orders/17.json` */
@@ -25,12 +29,14 @@ export class Tally {
     if (refusals.samples.length < samplesMax) refusals.samples.push(where);
   }
 
-  /** `1,000 events accepted in 0.4 s (2,500/s), 2 refused:` and a line for each kind, most frequent first. */
+  /** `1,000 events accepted in 0.4 s (2,500/s), 3 not sent, 2 refused:` and a line for each kind, most frequent first. */
   summary(elapsedMs: number): string {
     const seconds = elapsedMs / 1_000;
     const rate = this.accepted > 1 && seconds > 0 ? ` (${formatCount(this.accepted / seconds)}/s)` : '';
     const events = this.accepted === 1 ? 'event' : 'events';
-    const head = `${formatCount(this.accepted)} ${events} accepted in ${seconds.toFixed(1)} s${rate}`;
+    const atLeast = this.hasMoreUnsent ? 'at least ' : '';
+    const unsent = this.unsent === 0 ? '' : `, ${atLeast}${formatCount(this.unsent)} not sent`;
+    const head = `${formatCount(this.accepted)} ${events} accepted in ${seconds.toFixed(1)} s${rate}${unsent}`;
     if (this.refused === 0) return `${head}\n`;
     const kinds = [...this.#kinds].sort(([, a], [, b]) => b.count - a.count);
     const lines = kinds.map(([kind, { count, samples }]) => {

@@ -184,6 +184,36 @@ t.test('each JSON file of a directory is the data of an event, its path gives ty
   );
 });
 
+t.test('a file of a directory that is not JSON is refused with its place, and the others are sent', async (t) => {
+  const sink = await sinkFor(t);
+  const directory = t.testdir({
+    'broken.json': '{\n  "città": ü}\n',
+    'cut.json': '{"n": [1, 2',
+    'empty.json': '',
+    nested: { 'empty.json': '' },
+    'marked.json': '\ufeff{"n":1}',
+    'whole.json': '{"n":2}',
+  });
+  await writeFile(join(directory, 'latin1.json'), Buffer.from('"caf\xe9"', 'latin1'));
+  const sent = await posthorn(['send', '--url', sink.url, '--dir', directory, '--concurrency', '1']);
+  t.equal(sent.code, 1);
+  t.match(sent.stdout, /^2 events accepted in [^\n]+, 5 refused:\n/);
+  t.strictSame(sent.stdout.split('\n').slice(1), [
+    '  2 × the file is empty, which is not JSON (empty.json, nested/empty.json)',
+    '  1 × not JSON at 2:12: "ü" at byte 14, a value was to come (broken.json)',
+    '  1 × not JSON at 1:12: the text ends at byte 11, "," or "]" was to come (cut.json)',
+    '  1 × not JSON: the text is not valid UTF-8 (latin1.json)',
+    '',
+  ]);
+  t.match(sink.requests.map(eventOf), [
+    { type: 'marked', datacontenttype: 'application/json', data: '{"n":1}' },
+    { type: 'whole', data: '{"n":2}' },
+  ]);
+  sink.requests.length = 0;
+  const args = ['send', '--url', sink.url, '--dir', directory, '--content-type', 'application/octet-stream'];
+  t.match(await posthorn(args), { code: 0, stdout: /^7 events accepted/ }, 'what is not said to be JSON need not be');
+});
+
 t.test('no more requests than asked for are in flight, and no more input is read than they need', async (t) => {
   let inFlight = 0;
   let most = 0;
@@ -238,6 +268,27 @@ t.test('an address that takes no events ends the sending at once', async (t) => 
   t.equal(sent.code, 1);
   t.equal(sent.stderr, 'posthorn: stopped, what is left was not sent: 404 there is no broker default/nope\n');
   t.ok(sink.requests.length <= 4, `${sink.requests.length} requests`);
+});
+
+t.test('where nobody listens the sending ends soon, says so once, and counts what was not sent', async (t) => {
+  const gone = await startSink();
+  await gone.close();
+  const directory = t.testdir({ 'a.json': '1', 'b.json': '2', 'c.json': '', 'events.ndjson': '{"n":1}\n\n{"n":2}\n' });
+  const stderr = `posthorn: no Posthorn takes events at ${gone.url} (connection refused); start one with posthorn serve, or name another with --url\n`;
+  const startMs = performance.now();
+  for (const [args, stdin, counts] of [
+    [['--type', 'a'], '', '1 not sent'],
+    [['--type', 'a', '--count', '100000'], '', '100,000 not sent'],
+    [['--dir', directory, '--concurrency', '1'], '', '3 not sent'],
+    [['--dir', directory], '', '2 not sent, 1 refused:\n  1 × the file is empty, which is not JSON (c.json)'],
+    [['--file', join(directory, 'events.ndjson'), '--concurrency', '1'], '', '2 not sent'],
+    [['--file', '-', '--concurrency', '2'], '{"n":1}\n{"n":2}\n{"n":3}\n', 'at least 2 not sent'],
+  ] as const) {
+    const sent = await posthorn(['send', '--url', gone.url, ...args], { stdin });
+    t.strictSame([sent.code, sent.stderr], [1, stderr], args.join(' '));
+    t.equal(sent.stdout.replace(/in \d+\.\d s/, 'in 0.0 s'), `0 events accepted in 0.0 s, ${counts}\n`, args.join(' '));
+  }
+  t.ok(performance.now() - startMs < 6 * 2_500, 'each within two seconds or so');
 });
 
 t.test('the admin port in place of the one for events is told as such', async (t) => {
@@ -297,7 +348,7 @@ t.test('wrong uses say what would be right', async (t) => {
   });
 });
 
-async function postingTo(t: Test, url: string) {
+async function postingTo(t: Test, url: string, { connected = false } = {}) {
   const pool = new Pool(url);
   t.teardown(() => pool.destroy());
   const clock = new ManualClock();
@@ -309,7 +360,7 @@ async function postingTo(t: Test, url: string) {
     clock,
     stopped,
     retries,
-    post: () => post(event, { pool, path: '/', clock, signal: stopped.signal, onRetry }),
+    post: () => post(event, { pool, path: '/', server: { connected }, clock, signal: stopped.signal, onRetry }),
   };
 }
 
@@ -341,6 +392,34 @@ t.test('a connection that breaks is made again, with growing waits, and given up
   }
   t.match(await posting, { kind: 'hopeless', reason: String });
   t.equal(sink.requests.length, 8);
+});
+
+t.test('where nobody ever listened the post is given up within a second', async (t) => {
+  const gone = await startSink();
+  await gone.close();
+  const { clock, retries, post } = await postingTo(t, gone.url);
+  const posting = post();
+  for (const waitMs of [250, 500]) {
+    await until(() => clock.pending === 1, 'it waits');
+    await clock.advance(waitMs - 1);
+    t.equal(clock.pending, 1, `not before ${waitMs} ms`);
+    await clock.advance(1);
+  }
+  t.strictSame(await posting, { kind: 'absent', reason: 'connection refused' });
+  t.strictSame(retries, [], 'and nothing is said of it meanwhile');
+});
+
+t.test('a Posthorn that goes away is waited for, as it may be starting anew', async (t) => {
+  const gone = await startSink();
+  await gone.close();
+  const { clock, retries, post } = await postingTo(t, gone.url, { connected: true });
+  const posting = post();
+  for (const waitMs of [250, 500, 1_000, 2_000, 4_000, 8_000, 8_000]) {
+    await until(() => clock.pending === 1, 'it waits');
+    await clock.advance(waitMs);
+  }
+  t.strictSame(await posting, { kind: 'hopeless', reason: 'connection refused' });
+  t.strictSame(retries, Array(7).fill('connection refused'));
 });
 
 t.test('a wait for another attempt ends when the sending is stopped', async (t) => {

@@ -1,5 +1,5 @@
 import t from 'tap';
-import { isJson, JsonError, jsonDepthMax, membersOf, membersOfEach } from '../../event/json-slice.ts';
+import { isJson, type JsonError, jsonDepthMax, membersOf, membersOfEach } from '../../event/json-slice.ts';
 import { named } from './sample.ts';
 
 const valid = [
@@ -111,11 +111,12 @@ t.test('an error says what was seen where, and what was to come', (t) => {
     [membersOfEach, '', 'the text ends at byte 0, an array was to come'],
   ];
   for (const [read, text, message] of cases) {
-    t.throws(() => read(Buffer.from(text)), new JsonError(), text);
+    t.throws(() => read(Buffer.from(text)), { name: 'JsonError' }, text);
     try {
       read(Buffer.from(text));
     } catch (error) {
       t.match((error as Error).message, message, text);
+      t.match(message, `at byte ${(error as JsonError).at}`, text);
     }
   }
   t.end();
@@ -129,8 +130,8 @@ t.test('values in values are bounded, and no depth overflows the stack', (t) => 
   t.notOk(isJson(nested(jsonDepthMax + 1, '[', ']')));
   t.notOk(isJson(nested(jsonDepthMax + 1, '{"a":', '}')));
   for (const text of ['['.repeat(100_000), '{"a":'.repeat(100_000), '[{"a":'.repeat(100_000)]) {
-    t.throws(() => membersOf(Buffer.from(`{"data":${text}`)), new JsonError());
-    t.throws(() => membersOfEach(Buffer.from(`[{"data":${text}`)), new JsonError());
+    t.throws(() => membersOf(Buffer.from(`{"data":${text}`)), { name: 'JsonError' });
+    t.throws(() => membersOfEach(Buffer.from(`[{"data":${text}`)), { name: 'JsonError' });
   }
   t.end();
 });
