@@ -10,12 +10,14 @@ import { Dispatcher } from '../dispatcher/dispatcher.ts';
 import { aborted, settledOrAborted, unlessAborted } from '../runtime/abort.ts';
 import { systemClock } from '../runtime/clock.ts';
 import { type ServeConfig, serveConfig, serveOptions } from '../runtime/config-serve.ts';
-import { messageOf, PosthornError, UsageError } from '../runtime/errors.ts';
-import { onStopSignals, Releasers } from '../runtime/lifecycle.ts';
+import { formatShortDuration } from '../runtime/duration.ts';
+import { messageOf, UsageError } from '../runtime/errors.ts';
+import { ClosingTime, onStopSignals, Releasers } from '../runtime/lifecycle.ts';
 import { createLogger } from '../runtime/logger.ts';
 import { createMetrics, type Metrics } from '../runtime/metrics.ts';
 import { version } from '../runtime/version.ts';
 import { type Command, exitCodes } from './command.ts';
+import { listening, urlHost } from './listening.ts';
 
 /** Runs Posthorn: accepts events, delivers them, or both. */
 export const serve: Command = {
@@ -49,7 +51,7 @@ export const serve: Command = {
       if (!end.signal.aborted) throw error;
     } finally {
       if (shutdown.signal.aborted) {
-        logger.info({ signal: shutdown.signal.reason }, 'stopping: no new events, what is in flight is let end');
+        logger.info({ signal: shutdown.signal.reason }, stoppingLine(shutdown.signal.reason, config.shutdownTimeoutMs));
       }
       await releasers.release();
       shutdown.dispose();
@@ -60,6 +62,11 @@ export const serve: Command = {
     return exitCodes.ok;
   },
 };
+
+function stoppingLine(signal: NodeJS.Signals, timeoutMs: number): string {
+  const wait = `what is in flight has up to ${formatShortDuration(timeoutMs)} to end`;
+  return `stopping at ${signal}: no new events; ${wait}, a second signal ends Posthorn at once`;
+}
 
 /** When it is to end. */
 interface End {
@@ -83,7 +90,10 @@ async function start(config: ServeConfig, log: Log, logger: Logger, releasers: R
   const gatherer = new Gatherer({ log, clock });
   releasers.add('gatherer', () => gatherer.close());
 
-  const parts: Parts = { config, log, brokers, gatherer, logger, metrics, end };
+  const { shutdownTimeoutMs } = config;
+  const closeMs = () => (end.failed.aborted ? Math.min(shutdownTimeoutMs, failedCloseMs) : shutdownTimeoutMs);
+  const closing = new ClosingTime(closeMs, clock);
+  const parts: Parts = { config, log, brokers, gatherer, logger, metrics, closing };
   let isStarted = false;
   const readiness: (() => string[])[] = [
     () => (end.failed.aborted ? [messageOf(end.failed.reason)] : []),
@@ -96,8 +106,7 @@ async function start(config: ServeConfig, log: Log, logger: Logger, releasers: R
     const { triggers: directory, owner } = config;
     const watching = watchDirectory({ directory, owner, brokers, clock, logger });
     const watch = await unlessAborted(watching, end.signal);
-    const close = (signal: AbortSignal): Promise<void> => settledOrAborted(watch.close(), signal);
-    releasers.add('triggers directory', () => within(config.shutdownTimeoutMs, end.failed, close));
+    releasers.add('triggers directory', () => closing.within((signal) => settledOrAborted(watch.close(), signal)));
   }
   const port = config.roles.has('ingress') ? await startIngress(parts, releasers) : null;
   isStarted = true;
@@ -120,7 +129,7 @@ interface Parts {
   readonly gatherer: Gatherer;
   readonly logger: Logger;
   readonly metrics: Metrics;
-  readonly end: End;
+  readonly closing: ClosingTime;
 }
 
 /** Loads only the driver that runs: each costs start time and memory. */
@@ -139,12 +148,13 @@ async function startAdmin(parts: Parts, releasers: Releasers, ready: () => Readi
   const admin = createAdmin({ brokers, metrics: metrics.registry, ready, token: config.adminToken, logger });
   releasers.add('admin', () => admin.close());
   const address = { host: config.adminHost, port: config.adminPort };
-  return (await listening('admin-port', address, () => admin.listen(address))).port;
+  const settings = { host: 'admin-host', port: 'admin-port' } as const;
+  return (await listening(settings, address, () => admin.listen(address))).port;
 }
 
 /** @returns why nothing would be delivered just now */
 function startDispatcher(parts: Parts, releasers: Releasers): () => string[] {
-  const { config, log, brokers, gatherer, logger, metrics, end } = parts;
+  const { config, log, brokers, gatherer, logger, metrics, closing } = parts;
   const dispatcher = new Dispatcher({
     ...{ log, brokers, gatherer, logger, metrics, clock: systemClock },
     window: { recordsMax: config.windowRecords, bytesMax: config.windowBytes },
@@ -153,12 +163,12 @@ function startDispatcher(parts: Parts, releasers: Releasers): () => string[] {
     retryGroups: config.retryGroups,
   });
   dispatcher.start();
-  releasers.add('dispatcher', () => within(config.shutdownTimeoutMs, end.failed, (signal) => dispatcher.close(signal)));
+  releasers.add('dispatcher', () => closing.within((signal) => dispatcher.close(signal)));
   return () => dispatcher.unready();
 }
 
 async function startIngress(parts: Parts, releasers: Releasers): Promise<number> {
-  const { config, brokers, gatherer, logger, metrics, end } = parts;
+  const { config, brokers, gatherer, logger, metrics, closing } = parts;
   const ingress = createIngress({
     lookup(namespace, name) {
       const registry = brokers.get(namespace, name);
@@ -175,9 +185,9 @@ async function startIngress(parts: Parts, releasers: Releasers): Promise<number>
     // It is started after all brokers are known; an append that the log refuses is answered 503 by itself.
     ready: () => true,
   });
-  releasers.add('ingress', () => within(config.shutdownTimeoutMs, end.failed, (signal) => ingress.close(signal)));
+  releasers.add('ingress', () => closing.within((signal) => ingress.close(signal)));
   const address = { host: config.host, port: config.port };
-  return (await listening('port', address, () => ingress.listen(address))).port;
+  return (await listening({ host: 'host', port: 'port' }, address, () => ingress.listen(address))).port;
 }
 
 /** The registries are read all the time, so they tell whether the log can be reached. */
@@ -192,53 +202,7 @@ function readinessOf(checks: readonly (() => string[])[]): Readiness {
 }
 
 /**
- * How long each part may take to close when the log has failed, in milliseconds: long enough for the answers that are
- * on their way; no longer, since what is delivered meanwhile can't be committed, and a new start mends more.
+ * How long the shutdown may take when the log has failed, in milliseconds: long enough for the answers that are on
+ * their way; no longer, since what is delivered meanwhile can't be committed, and a new start mends more.
  */
 const failedCloseMs = 3_000;
-
-/** Gives `close` a signal that aborts after `timeoutMs`; sooner where the log has failed. */
-async function within(
-  timeoutMs: number,
-  failed: AbortSignal,
-  close: (signal: AbortSignal) => Promise<void>,
-): Promise<void> {
-  const timeout = new AbortController();
-  const limitMs = failed.aborted ? Math.min(timeoutMs, failedCloseMs) : timeoutMs;
-  const timer = systemClock.setTimer(() => timeout.abort(), limitMs);
-  try {
-    await close(timeout.signal);
-  } finally {
-    timer.cancel();
-  }
-}
-
-/** Says which setting names a port that can't be had. */
-async function listening<T>(
-  setting: 'port' | 'admin-port',
-  { host, port }: { readonly host: string; readonly port: number },
-  listen: () => Promise<T>,
-): Promise<T> {
-  try {
-    return await listen();
-  } catch (error) {
-    const code = error instanceof Error && 'code' in error ? error.code : undefined;
-    if (code === 'EADDRINUSE') {
-      throw new PosthornError(
-        'PORT_IN_USE',
-        `${host}:${port} is in use by another process; choose another with --${setting}, or 0 for any that is free`,
-        { cause: error },
-      );
-    }
-    if (code === 'EACCES' || code === 'EADDRNOTAVAIL' || code === 'ENOTFOUND') {
-      throw new PosthornError('PORT_REFUSED', `${host}:${port} can't be listened on (${code}); see --${setting}`, {
-        cause: error,
-      });
-    }
-    throw error;
-  }
-}
-
-function urlHost(host: string): string {
-  return host.includes(':') ? `[${host}]` : host;
-}

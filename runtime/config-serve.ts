@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import { type Config, readConfig, type Setting, type Settings, settingOptions, type Values } from './config.ts';
+import { type Config, readConfig, type Setting, type Settings, settingOptions } from './config.ts';
 import {
   bytes,
   duration,
@@ -19,7 +19,8 @@ import {
   topicPrefix,
   word,
 } from './config-kinds.ts';
-import { messageOf, UsageError } from './errors.ts';
+import { UsageError } from './errors.ts';
+import { fileProblem } from './file-problem.ts';
 import type { LogFormat, LogLevel } from './logger.ts';
 
 const kibibyte = 1_024;
@@ -125,7 +126,7 @@ const table = {
     duration(0, hourMs, 'up to 1h'),
     30 * secondMs,
     '30s',
-    'How long a shutdown waits for the deliveries in flight',
+    'How long a shutdown waits for the requests and deliveries in flight',
   ),
   'log-level': amount(logLevel, 'info', 'info', 'The least important log lines that are written'),
   'log-format': amount(logFormat, 'auto', 'auto', 'Form of the log lines; auto: text at a terminal, else JSON'),
@@ -136,6 +137,8 @@ export const serveOptions = settingOptions(table);
 
 /** Variables of other commands, which `serve` finds in its environment without a meaning for it. */
 const otherVariables = ['POSTHORN_SERVER', 'POSTHORN_TOKEN', 'POSTHORN_DEBUG'];
+
+type ServeTable = Config<typeof table>;
 
 type Role = 'ingress' | 'dispatcher';
 
@@ -195,7 +198,7 @@ export async function serveConfig(
   const problems = contradictions(config);
   if (problems.length > 0) throw new UsageError(problems.join('\n'));
   return {
-    log: await logConfig(values),
+    log: await logConfig(config),
     triggers: values.triggers,
     owner: values.owner,
     prefix: values.prefix,
@@ -204,7 +207,7 @@ export async function serveConfig(
     port: values.port,
     adminHost: values['admin-host'],
     adminPort: values['admin-port'],
-    adminToken: await secret(values['admin-token-file'], 'admin-token-file'),
+    adminToken: await secret(config, 'admin-token-file'),
     eventMaxBytes: values['event-max-bytes'],
     batchMaxBytes: values['batch-max-bytes'],
     partitions: values.partitions,
@@ -223,7 +226,7 @@ export async function serveConfig(
 }
 
 /** What each setting alone allows and the others do not. */
-function contradictions({ values, placeOf }: Config<typeof table>): string[] {
+function contradictions({ values, placeOf }: ServeTable): string[] {
   const problems: string[] = [];
   const embedded = values.log === 'embedded' || (values.log === null && values.kafka === null);
   if (values.log === 'kafka' && values.kafka === null) {
@@ -256,33 +259,45 @@ function contradictions({ values, placeOf }: Config<typeof table>): string[] {
 const saslNames = ['kafka-sasl-mechanism', 'kafka-sasl-username', 'kafka-sasl-password-file'] as const;
 const kafkaOnly = ['kafka', 'kafka-tls', 'kafka-tls-ca-file', ...saslNames] as const;
 
-async function logConfig(values: Values<typeof table>): Promise<ServeConfig['log']> {
+async function logConfig(config: ServeTable): Promise<ServeConfig['log']> {
+  const { values } = config;
   if (values.kafka === null) return { kind: 'embedded', directory: values.data };
   const mechanism = values['kafka-sasl-mechanism'];
   const username = values['kafka-sasl-username'];
-  const password = await secret(values['kafka-sasl-password-file'], 'kafka-sasl-password-file');
-  const caFile = values['kafka-tls-ca-file'];
+  const password = await secret(config, 'kafka-sasl-password-file');
   return {
     kind: 'kafka',
     brokers: values.kafka,
-    tls: values['kafka-tls'] ? { ca: caFile === null ? null : await textOf(caFile, 'kafka-tls-ca-file') } : null,
+    tls: values['kafka-tls'] ? { ca: await textOf(config, 'kafka-tls-ca-file') } : null,
     sasl: mechanism && username && password ? { mechanism, username, password } : null,
   };
 }
 
 /** What the file holds but the line break at its end. */
-async function secret(file: string | null, name: string): Promise<string | null> {
-  if (file === null) return null;
-  const text = (await textOf(file, name)).replace(/\r?\n$/, '');
-  if (text === '' || /[\r\n]/.test(text))
-    throw new UsageError(`${name}: ${file} must hold one line, the secret itself`);
+async function secret(config: ServeTable, name: FileSetting): Promise<string | null> {
+  const text = (await textOf(config, name))?.replace(/\r?\n$/, '') ?? null;
+  if (text === '' || (text !== null && /[\r\n]/.test(text))) {
+    throw new UsageError(`${config.placeOf(name)} ${config.values[name]}: must hold one line, the secret itself`);
+  }
   return text;
 }
 
-async function textOf(file: string, name: string): Promise<string> {
+/** What the file of the setting holds; null where none is given. */
+async function textOf({ values, placeOf }: ServeTable, name: FileSetting): Promise<string | null> {
+  const file = values[name];
+  if (file === null) return null;
   try {
     return await readFile(file, 'utf8');
   } catch (error) {
-    throw new UsageError(`${name}: the file can't be read: ${messageOf(error)}`, { cause: error });
+    throw new UsageError(`${placeOf(name)} ${file}: ${fileProblem(error, 'file')}; name ${rightFile[name]}`, {
+      cause: error,
+    });
   }
 }
+
+const rightFile = {
+  'kafka-tls-ca-file': "a PEM file of the authorities to trust, or leave it out for the system's",
+  'kafka-sasl-password-file': 'a file that holds the password',
+  'admin-token-file': 'a file that holds the token',
+} as const;
+type FileSetting = keyof typeof rightFile;

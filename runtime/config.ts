@@ -1,7 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument } from 'yaml';
 import type { Kind } from './config-kinds.ts';
-import { messageOf, UsageError } from './errors.ts';
+import { UsageError } from './errors.ts';
+import { fileProblem } from './file-problem.ts';
 import { didYouMean } from './nearest.ts';
 
 /** One setting: as `--some-name`, as POSTHORN_SOME_NAME, and as `some-name` in the configuration file. */
@@ -63,10 +64,13 @@ export async function readConfig<Table extends Settings>(table: Table, inputs: C
   const problems: string[] = [];
   const names = namesOf(table);
   const file = inputs.options.config ?? inputs.env[fileVariable];
+  const filePlace = inputs.options.config === undefined ? fileVariable : '--config';
   const sources = [
     fromOptions(names, inputs.options),
     fromEnvironment(names, inputs, problems),
-    typeof file === 'string' && file !== '' ? await fromFile(names, file, problems) : new Map<string, Given>(),
+    typeof file === 'string' && file !== ''
+      ? await fromFile(names, file, filePlace, problems)
+      : new Map<string, Given>(),
   ];
   const given = new Map<string, Given>();
   for (const source of sources) for (const [name, one] of source) if (!given.has(name)) given.set(name, one);
@@ -170,11 +174,14 @@ export function variableOf(name: string): string {
 async function fromFile(
   names: ReadonlyMap<string, string>,
   file: string,
+  place: string,
   problems: string[],
 ): Promise<Map<string, Given>> {
   const given = new Map<string, Given>();
   const text = await readFile(file, 'utf8').catch((error: unknown) => {
-    throw new UsageError(`the configuration file can't be read: ${messageOf(error)}`);
+    throw new UsageError(
+      `${place} ${file}: ${fileProblem(error, 'file')}; name a YAML file of settings, as "port: 8080"`,
+    );
   });
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });

@@ -34,6 +34,32 @@ export class Releasers {
   }
 }
 
+/** The time that closing may take, all parts together: it runs from the first of them. */
+export class ClosingTime {
+  readonly #limitMs: () => number;
+  readonly #clock: Clock;
+  #beganMs: number | undefined;
+
+  /** @param limitMs how long closing may take in all, asked anew for each part */
+  constructor(limitMs: () => number, clock: Clock) {
+    this.#limitMs = limitMs;
+    this.#clock = clock;
+  }
+
+  /** Gives `close` a signal that aborts when the time is up. */
+  async within(close: (signal: AbortSignal) => Promise<void>): Promise<void> {
+    const nowMs = this.#clock.monotonic();
+    this.#beganMs ??= nowMs;
+    const up = new AbortController();
+    const timer = this.#clock.setTimer(() => up.abort(), Math.max(0, this.#beganMs + this.#limitMs() - nowMs));
+    try {
+      await close(up.signal);
+    } finally {
+      timer.cancel();
+    }
+  }
+}
+
 export interface Shutdown {
   /** Aborts at the first signal; the reason is the signal's name. */
   readonly signal: AbortSignal;

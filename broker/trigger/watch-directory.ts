@@ -4,6 +4,7 @@ import { dirname } from 'node:path';
 import type { Logger } from 'pino';
 import type { Clock, Timer } from '../../runtime/clock.ts';
 import { messageOf } from '../../runtime/errors.ts';
+import { fileProblem, isFileError } from '../../runtime/file-problem.ts';
 import type { Brokers } from '../brokers.ts';
 import type { Problem } from './manifest.ts';
 import { hasErrors, type ManifestFile, manifestFilesIn, problemText, readManifestFile } from './manifest-files.ts';
@@ -14,6 +15,7 @@ const settleMs = 200;
 
 /** Finds what the file system told nobody (network mounts), and tries again what failed. */
 const rescanEveryMs = 5_000;
+const everyRescan = `every ${rescanEveryMs / 1_000} s`;
 
 export interface WatchDirectoryOptions {
   readonly directory: string;
@@ -64,7 +66,7 @@ class WatchedDirectory implements DirectoryWatch {
     this.#owner = owner;
     this.#brokers = brokers;
     this.#clock = clock;
-    this.#logger = logger.child({ directory, owner });
+    this.#logger = logger;
   }
 
   async start(): Promise<void> {
@@ -87,7 +89,7 @@ class WatchedDirectory implements DirectoryWatch {
     this.#scans = this.#scans.then(async () => {
       if (this.#closed) return;
       const settled = await this.#scan().catch((error) => {
-        this.#say('error', `${this.#directory} can't be applied, trying again: ${messageOf(error)}`);
+        this.#say('error', this.#unapplied(error));
         return true;
       });
       if (!settled) this.#changed();
@@ -134,7 +136,7 @@ class WatchedDirectory implements DirectoryWatch {
       const complete = good.length === files.length && documents.some((document) => document.kind === 'Trigger');
       try {
         const changes = await this.#brokers.apply({ documents, owner: this.#owner, prune: complete });
-        this.#report(changes, [...problems, ...refused]);
+        this.#report(changes, problems, refused);
         if (!complete && good.length === files.length) this.#sayEmpty();
         return refused.length === 0;
       } catch (error) {
@@ -146,20 +148,34 @@ class WatchedDirectory implements DirectoryWatch {
     }
   }
 
-  #report(changes: readonly AppliedChange[], problems: readonly Problem[]): void {
+  /** @param own problems of the files themselves; `refused` those that lie outside of them, and may go without a change */
+  #report(changes: readonly AppliedChange[], own: readonly Problem[], refused: readonly Problem[]): void {
     const changed = changes.filter(({ action }) => action !== 'unchanged');
     for (const { kind, namespace, name, action } of changed) {
-      this.#logger.info({ action }, `${kind.toLowerCase()} ${namespace}/${name} ${action}`);
+      this.#logger.info({ directory: this.#directory, action }, `${kind.toLowerCase()} ${namespace}/${name} ${action}`);
     }
+    const problems = [...own, ...refused];
     const said = problems.map(problemText).join('\n');
     if (said === this.#lastSaid) return;
     this.#lastSaid = said;
     for (const problem of problems) {
       const { file, line, column, field, severity } = problem;
       const left = severity === 'error' ? '; nothing of this file is applied, what it held before stays in force' : '';
-      this.#logger[severity === 'error' ? 'error' : 'warn']({ file, line, column, field }, problemText(problem) + left);
+      const again = refused.includes(problem) ? `; it is tried again ${everyRescan}` : '';
+      const place = { file, line, column, field };
+      this.#logger[severity === 'error' ? 'error' : 'warn'](place, problemText(problem) + left + again);
     }
-    if (said === '') this.#logger.info('every file of the directory is applied');
+    if (said === '') this.#logger.info(`every file of ${this.#directory} is applied`);
+  }
+
+  #unapplied(error: unknown): string {
+    if (!isFileError(error)) return `--triggers ${this.#directory} can't be applied, trying again: ${messageOf(error)}`;
+    const below = error.path === this.#directory ? '' : `${error.path}: `;
+    const right = 'name a directory of .yaml, .yml or .json files';
+    return (
+      `--triggers ${this.#directory}: ${below}${fileProblem(error, 'directory')}; ${right}. ` +
+      `It is looked for again ${everyRescan}; what came from it before stays in force`
+    );
   }
 
   #sayEmpty(): void {
@@ -167,7 +183,10 @@ class WatchedDirectory implements DirectoryWatch {
     for (const registry of this.#brokers.list()) {
       for (const stored of registry.stored().triggers.values()) if (stored.owner === this.#owner) kept++;
     }
-    const stay = kept === 0 ? '' : `; the ${kept} that came from it stay in force, delete them with posthorn delete`;
+    const stay =
+      kept === 0
+        ? '; put .yaml, .yml or .json files with triggers there'
+        : `; the ${kept} that came from it stay in force, delete them with posthorn delete`;
     this.#say('warn', `no trigger in ${this.#directory}${stay}`);
   }
 
@@ -207,7 +226,7 @@ class WatchedDirectory implements DirectoryWatch {
       });
       return fs;
     } catch (error) {
-      const message = `${directory} can't be watched, it is looked at every ${rescanEveryMs / 1_000} s`;
+      const message = `${directory} can't be watched, it is looked at ${everyRescan}`;
       if (!this.#isUnwatchable) this.#logger.warn({ err: error }, message);
       this.#isUnwatchable = true;
       return null;

@@ -57,7 +57,7 @@ t.test('a path that is no directory is refused', async (t) => {
   await t.rejects(openLog(join(directory, 'file')), LogDirectoryError);
   await t.rejects(openLog(join(directory, 'file', 'below')), {
     code: 'LOG_DIRECTORY',
-    message: /file\/below can't be written: .*--data/,
+    message: /^--data \S+file\/below: \S+file is not a directory, .*; name a directory that can be written/,
   });
 });
 

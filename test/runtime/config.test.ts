@@ -188,9 +188,22 @@ t.test('settings that contradict each other are refused', async (t) => {
       { 'event-max-bytes': '16MiB' },
       /batch-max-bytes \(8MiB\) must hold at least one event of event-max-bytes \(16MiB\)/,
     ],
-    [{ 'admin-token-file': join(directory, 'empty') }, /must hold one line, the secret itself/],
-    [{ 'admin-token-file': join(directory, 'none') }, /admin-token-file: the file can't be read: ENOENT/],
-    [{ config: join(directory, 'none') }, /the configuration file can't be read: ENOENT/],
+    [
+      { 'admin-token-file': join(directory, 'empty') },
+      /^--admin-token-file \S+empty: must hold one line, the secret itself$/,
+    ],
+    [
+      { 'admin-token-file': join(directory, 'none') },
+      /^--admin-token-file \S+none: there is no such file \(ENOENT\); name a file that holds the token$/,
+    ],
+    [
+      { kafka: 'a:1', 'kafka-tls': true, 'kafka-tls-ca-file': directory },
+      /^--kafka-tls-ca-file \S+: it is a directory, not a file \(EISDIR\); name a PEM file/,
+    ],
+    [
+      { config: join(directory, 'none') },
+      /^--config \S+none: there is no such file \(ENOENT\); name a YAML file of settings/,
+    ],
   ];
   for (const [options, message] of refusals) {
     await t.rejects(serveConfig(options, {}), { code: 'USAGE', message }, JSON.stringify(options));

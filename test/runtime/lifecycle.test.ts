@@ -3,7 +3,8 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { pino } from 'pino';
 import t from 'tap';
-import { onStopSignals, Releasers } from '../../runtime/lifecycle.ts';
+import { sleep } from '../../runtime/clock.ts';
+import { ClosingTime, onStopSignals, Releasers } from '../../runtime/lifecycle.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 import { until } from '../support/until.ts';
 
@@ -45,6 +46,38 @@ t.test('release is idempotent: who calls again waits for the same', async (t) =>
   t.equal(released, 1, 'the second call has waited');
   await releasers.release();
   t.equal(released, 1);
+});
+
+t.test('all that closes has one time together, which runs from the first', async (t) => {
+  const clock = new ManualClock();
+  let limitMs = 30_000;
+  const closing = new ClosingTime(() => limitMs, clock);
+  const closes = (ms: number) => {
+    let ended = 'not yet';
+    const close = async (signal: AbortSignal): Promise<void> => {
+      await sleep(clock, ms, signal);
+      ended = signal.aborted ? 'cut' : 'by itself';
+    };
+    return { done: closing.within(close), ended: () => ended };
+  };
+  await clock.advance(60_000);
+  const quick = closes(20_000);
+  await clock.advance(20_000);
+  t.equal(quick.ended(), 'by itself');
+  const slow = closes(20_000);
+  await clock.advance(9_999);
+  t.equal(slow.ended(), 'not yet');
+  await clock.advance(1);
+  t.equal(slow.ended(), 'cut', '30 s after the first began');
+  const late = closes(1);
+  await clock.advance(0);
+  t.equal(late.ended(), 'cut', 'no time is left');
+  limitMs = 40_000;
+  const longer = closes(5_000);
+  await clock.advance(5_000);
+  t.equal(longer.ended(), 'by itself', 'the limit is asked anew');
+  await Promise.all([quick, slow, late, longer].map(({ done }) => done));
+  t.equal(clock.pending, 0, 'no timer is left');
 });
 
 t.test('the first signal asks to stop, the second ends the process at once', async (t) => {

@@ -105,6 +105,44 @@ t.test('the text form is compact, and quotes and escapes what could mislead', as
   t.notMatch(steering, /[\u001b\r\u009b]/, 'control characters of an event do not reach the terminal');
 });
 
+t.test('the text form leaves out what holds nothing and what only repeats the message', async (t) => {
+  const shown = (fields: object): string =>
+    textLine(JSON.stringify({ time: '2026-01-01T10:20:30.456Z', level: 'info', ...fields })).slice(19, -1);
+  t.equal(
+    shown({ msg: 'attempt failed', status: null, type: '', filters: [], more: {}, n: 0, ok: false }),
+    'attempt failed n=0 ok=false',
+  );
+  const place = { file: 't/a.yaml', line: 4, column: 9, field: 'spec.broker' };
+  t.equal(shown({ msg: 't/a.yaml:4:9: spec.broker: no broker x', ...place }), 't/a.yaml:4:9: spec.broker: no broker x');
+  t.equal(shown({ msg: 'a file', ...place }), 'a file file=t/a.yaml line=4 column=9 field=spec.broker');
+  t.equal(shown({ msg: 'trigger default/a created', action: 'created' }), 'trigger default/a created');
+  t.equal(shown({ msg: 'stopping at SIGTERM: …', signal: 'SIGTERM' }), 'stopping at SIGTERM: …');
+  t.equal(
+    shown({ msg: 'registry: trigger/a ignored', key: 'trigger/a', offset: 3 }),
+    'registry: trigger/a ignored offset=3',
+  );
+  t.equal(
+    shown({ msg: 'in /data/log', directory: '/data' }),
+    'in /data/log directory=/data',
+    'a part of a path is not the path',
+  );
+  t.equal(
+    shown({ msg: 'attempt failed', trigger: 'failed' }),
+    'attempt failed trigger=failed',
+    'a name may be any word',
+  );
+  t.equal(shown({ msg: 'LOST: 3 records', from: 0, to: 3 }), 'LOST: 3 records from=0 to=3');
+});
+
+t.test('the text form tells the words of an error and of its cause once', async (t) => {
+  const shown = (fields: object): string =>
+    textLine(JSON.stringify({ time: '2026-01-01T10:20:30.456Z', level: 'warn', ...fields })).slice(19, -1);
+  const err = { code: 'X', message: 'no answer: refused', cause: 'refused' };
+  t.equal(shown({ msg: 'trying on: no answer: refused', err }), 'trying on: no answer: refused');
+  t.equal(shown({ msg: 'trying on', err }), 'trying on error="no answer: refused"');
+  t.equal(shown({ msg: 'm', err: { message: 'no answer', cause: 'refused' } }), 'm error="no answer" cause=refused');
+});
+
 t.test('no line is lost when the process exits or throws', async (t) => {
   const script = (end: string): string[] => [
     '--input-type=module',

@@ -119,9 +119,12 @@ function asRefusal(error: unknown, directory: string, file: string): unknown {
       });
     case sqliteCodes.readOnly:
     case sqliteCodes.cantOpen:
-      return new LogDirectoryError(`${file} can't be opened for writing; check its owner and permissions`, {
-        cause: error,
-      });
+      return new LogDirectoryError(
+        `${file} can't be opened for writing; check its owner and permissions, or name another directory with --data`,
+        {
+          cause: error,
+        },
+      );
     case sqliteCodes.full:
       return new LogDirectoryError(`${file} can't be opened: no room left on its disk`, { cause: error });
     default:

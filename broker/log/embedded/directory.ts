@@ -1,6 +1,7 @@
-import { accessSync, constants, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { messageOf, PosthornError } from '../../../runtime/errors.ts';
+import { accessSync, constants, existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import { PosthornError } from '../../../runtime/errors.ts';
+import { fileProblem, isFileError } from '../../../runtime/file-problem.ts';
 
 /** The directory of the embedded log can't be used: no permission, no database, one of a newer Posthorn. */
 export class LogDirectoryError extends PosthornError {
@@ -24,15 +25,40 @@ export function filesOf(directory: string): { database: string; holder: string; 
  */
 export function prepareDirectory(directory: string): void {
   try {
-    mkdirSync(directory, { recursive: true, mode: 0o700 });
-    if (!statSync(directory).isDirectory()) throw new Error('it is not a directory');
+    makeMissing(directory);
+    if (!statSync(directory).isDirectory()) throw Object.assign(new Error('not a directory'), { code: 'ENOTDIR' });
     accessSync(directory, constants.R_OK | constants.W_OK | constants.X_OK);
   } catch (error) {
     throw new LogDirectoryError(
-      `the log's directory ${directory} can't be written: ${messageOf(error)}; name another one with --data`,
+      `--data ${directory}: ${problemOf(error)}; name a directory that can be written, it is made if it is missing`,
       { cause: error },
     );
   }
+}
+
+/**
+ * Makes the directory and those that it is to lie in. Not by mkdirSync with `recursive`: where a file system answers
+ * ENOENT to a new directory, as /proc does, that tries for ever and holds the whole process.
+ */
+function makeMissing(directory: string): void {
+  const missing: string[] = [];
+  for (let path = resolve(directory); !existsSync(path); path = dirname(path)) missing.unshift(path);
+  for (const path of missing) {
+    try {
+      mkdirSync(path, { mode: 0o700 });
+    } catch (error) {
+      // Another process may have made it just now.
+      if (!(isFileError(error) && error.code === 'EEXIST')) throw error;
+    }
+  }
+}
+
+function problemOf(error: unknown): string {
+  if (!isFileError(error) || error.syscall !== 'mkdir') return fileProblem(error, 'directory');
+  const parent = dirname(error.path);
+  if (error.code === 'ENOENT') return `${parent} lets no directory be made in it (ENOENT)`;
+  if (error.code === 'ENOTDIR') return `${parent} is not a directory, so none can be made in it (ENOTDIR)`;
+  return `it can't be made in ${parent}: ${fileProblem(error, 'directory')}`;
 }
 
 /** Says who holds the log. Only for messages: what locks the log is SQLite's lock, which dies with the process. */
