@@ -38,7 +38,7 @@ const commands = {
   serve: 'npx posthorn serve --triggers triggers',
   send: 'curl ',
   get: 'npx posthorn get triggers',
-  enrichment: 'npx node examples/page-change/start.ts',
+  enrichment: 'npm run page-change',
   kafka: 'npx posthorn serve --kafka localhost:9092 --triggers triggers',
   test: 'npm test',
 } as const;
@@ -46,6 +46,8 @@ const commands = {
 function command(name: keyof typeof commands): string {
   return blocks.find(({ language, text }) => language === 'sh' && text.startsWith(commands[name]))?.text ?? '';
 }
+
+await compileGoHandler(t);
 
 t.test('each command of the README is run by a test', async (t) => {
   const shown = blocks.filter(({ language }) => language === 'sh').map(({ text }) => text);
@@ -59,7 +61,6 @@ t.test('each command of the README is run by a test', async (t) => {
 });
 
 t.test('the two commands bring up the quickstart', async (t) => {
-  await compileGoHandler();
   const clone = copyOfCheckout(t);
   const terminal = atTerminal(t, ['sh', '-c', withDryCi(t, command('quickstart'))], {
     cwd: clone,

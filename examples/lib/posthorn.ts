@@ -47,11 +47,16 @@ export function posthornProcess(
   };
 }
 
+/** What becomes of a delivery after a failed attempt, in words. */
+const fates: Readonly<Record<string, string>> = { retry: 'tried again later', deadLetter: 'now a dead letter' };
+
+/** A line for a person, as `warn: attempt failed: pushes, status 503, tried again later`; null for one of no concern. */
 function textToShow(line: string): string | null {
   try {
-    const { level, msg, reason } = JSON.parse(line) as Record<string, unknown>;
+    const { level, msg, trigger, reason, fate } = JSON.parse(line) as Record<string, unknown>;
     if (level !== 'warn' && level !== 'error' && level !== 'fatal') return null;
-    return [level, msg, reason].filter((part) => typeof part === 'string').join(': ');
+    const details = [trigger, reason, fates[String(fate)]].filter((part) => typeof part === 'string').join(', ');
+    return [level, msg, details].filter((part) => typeof part === 'string' && part !== '').join(': ');
   } catch {
     return line;
   }

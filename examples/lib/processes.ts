@@ -1,7 +1,11 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
+import { Guard } from './guard.ts';
 
 export interface ProcessSpec {
   readonly command: string;
@@ -20,9 +24,13 @@ const stopTimeoutMs = 15_000;
 
 /**
  * Processes that are started and stopped together, each the leader of a group of its own: so Ctrl-C reaches none of
- * them behind our back, and what we signal reaches what they started in turn.
+ * them behind our back, and what we signal reaches what they started in turn. If this process is killed, a guard ends
+ * them.
  */
 export class Processes {
+  /** A folder for what they need no longer than they run; it is removed at the end. */
+  readonly temporary = mkdtempSync(path.join(tmpdir(), 'posthorn-example-'));
+  readonly #guard = new Guard(this.temporary);
   readonly #running: { readonly child: ChildProcess; readonly stopSignal: NodeJS.Signals }[] = [];
   #stopping = false;
 
@@ -38,6 +46,7 @@ export class Processes {
     for (const input of [child.stdout, child.stderr]) {
       createInterface({ input }).on('line', unlessStopping(onLine));
     }
+    if (child.pid !== undefined) this.#guard.watch(child.pid);
     this.#running.push({ child, stopSignal });
   }
 
@@ -48,12 +57,16 @@ export class Processes {
       await stopGroup(last.child, last.stopSignal);
       this.#running.pop();
     }
+    rmSync(this.temporary, { recursive: true, force: true });
+    await this.#guard.release();
   }
 
   /** Ends them all at once. */
   kill(): void {
     this.#stopping = true;
     for (const { child } of this.#running) signalGroup(child, 'SIGKILL');
+    rmSync(this.temporary, { recursive: true, force: true });
+    this.#guard.kill();
   }
 }
 

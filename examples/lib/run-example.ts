@@ -1,7 +1,6 @@
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { lockData } from './data-lock.ts';
 import type { Addresses, Example } from './example.ts';
 import { ExampleError, helpText, type Options, readOptions } from './options.ts';
 import { posthornProcess, waitUntilReady } from './posthorn.ts';
@@ -27,13 +26,15 @@ const sameSignalMs = 500;
 export async function runExample(example: Example, argv: readonly string[]): Promise<void> {
   const end = new AbortController();
   const processes = new Processes();
-  // What `go run` builds: an interrupted one leaves it there.
-  process.env.GOTMPDIR = mkdtempSync(path.join(tmpdir(), 'posthorn-example-'));
   const release = listenForEnd(processes, end);
+  let unlock = (): void => {};
   try {
     const options = readOptions(argv, process.env, example.defaults);
     if (options === null) console.log(helpText(example.command, example.defaults));
-    else await play(example, options, processes, end);
+    else {
+      unlock = lockData(options.data, example.command);
+      await play(example, options, processes, end);
+    }
   } catch (error) {
     const cause: unknown = end.signal.aborted ? end.signal.reason : error;
     if (cause !== ended) {
@@ -43,6 +44,7 @@ export async function runExample(example: Example, argv: readonly string[]): Pro
     }
   } finally {
     await processes.stop();
+    unlock();
     release();
   }
 }
@@ -62,11 +64,7 @@ function listenForEnd(processes: Processes, end: AbortController): () => void {
   };
   const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
   for (const signal of signals) process.on(signal, onSignal);
-  const onExit = (): void => {
-    processes.kill();
-    rmSync(process.env.GOTMPDIR ?? '', { recursive: true, force: true });
-  };
-  process.on('exit', onExit);
+  process.on('exit', () => processes.kill());
   // Whoever read our output has gone, as in `npm start | head`.
   process.stdout.on('error', () => end.abort(ended));
   const parent = process.ppid;
@@ -89,7 +87,6 @@ async function play(example: Example, options: Options, processes: Processes, en
   const { port, adminPort, services } = await place(example, options);
   const screen = new Screen([...services.map(({ service }) => service.label), 'posthorn']);
   const data = path.resolve(options.data);
-  mkdirSync(data, { recursive: true });
   const late = await startServices(example.folder, services, options.patienceSeconds, processes, screen, end);
   const triggers = serveTriggers(example, path.join(data, 'triggers'), services, late, end);
 

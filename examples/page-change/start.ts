@@ -4,7 +4,7 @@ import { pageChanges } from './page-changes.ts';
 await runExample(
   {
     folder: import.meta.dirname,
-    command: 'npx node examples/page-change/start.ts',
+    command: 'npm run page-change --',
     defaults: {
       port: 8080,
       adminPort: 8081,
@@ -45,7 +45,7 @@ await runExample(
      curl -i ${ingress} -H 'content-type: application/json' \\
        -H 'ce-specversion: 1.0' -H 'ce-id: 2' -H 'ce-source: https://wiki.example.org' \\
        -H 'ce-type: org.wikimedia.mediawiki.page_change.v1' --data-binary @-
-   curl -s ${admin}/metrics | grep retr`,
+   curl -s ${admin}/metrics | grep -E '^posthorn_retr(ies|y_backlog).* [1-9]'`,
   },
   process.argv.slice(2),
 );

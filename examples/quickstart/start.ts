@@ -38,13 +38,13 @@ await runExample(
    in place of com.github.issues. and save it, wait a few seconds, and send the event of 1 again:
    Node no longer prints it.
 
-4. Send what a handler refuses, and count the dead letters. They lie in the topic
-   posthorn.default.default._dead-letter.
+4. Send what the handler in Python refuses, and see what was delivered and what became a dead letter. These lie in
+   the topic posthorn.default.default._dead-letter.
 
    curl -i ${ingress} -H 'ce-specversion: 1.0' -H 'ce-id: 2' \\
      -H 'ce-source: https://github.com/me/mine' -H 'ce-type: com.github.pull_request.opened' \\
      -H 'content-type: application/json' -d '"not a pull request"'
-   curl -s ${admin}/metrics | grep dead_letter
+   curl -s ${admin}/metrics | grep -E '^posthorn_(deliveries|dead_letters)_total.* [1-9]'
 
 5. Send more, faster: end this, then  npm start -- --events 1000 --rate 100`,
   },

@@ -9,9 +9,11 @@ import { installCommand, isInstalled, type Runtime, runtimes } from '../../examp
 import { githubEvents } from '../../examples/quickstart/github-events.ts';
 import { startSink } from '../support/sink.ts';
 import { until } from '../support/until.ts';
-import { slowMs } from './terminal.ts';
+import { compileGoHandler, slowMs } from './terminal.ts';
 
 const examples = path.resolve(import.meta.dirname, '../../examples');
+
+await compileGoHandler(t);
 
 t.test('all four runtimes are installed', async (t) => {
   for (const runtime of Object.keys(runtimes) as Runtime[]) {

@@ -1,17 +1,27 @@
-import { execFile, spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { promisify } from 'node:util';
 import t, { type Test } from 'tap';
 import type { Draft } from '../../examples/lib/send.ts';
 import { githubEvents } from '../../examples/quickstart/github-events.ts';
 import { until } from '../support/until.ts';
-import { atTerminal, newMark, outsideTap, shellEnvironment, slowMs, type Terminal } from './terminal.ts';
+import {
+  atTerminal,
+  compileGoHandler,
+  type Mark,
+  newMark,
+  outsideTap,
+  proposals,
+  shell,
+  shellEnvironment,
+  slowMs,
+  type Terminal,
+} from './terminal.ts';
 
 const root = path.resolve(import.meta.dirname, '../..');
-/** Free ports; and Go is waited for, however long it compiles. */
+/** Free ports; and the handler in Go is waited for. */
 const anyPorts = ['--port', '0', '--admin-port', '0', '--service-port', '0', '--patience', '150'];
 
 /** What the triggers of the quickstart say, in other words. */
@@ -21,6 +31,8 @@ const expected: Readonly<Record<string, (event: Draft) => boolean>> = {
   PHP: ({ type, source }) => type === 'com.github.push' && source === 'https://github.com/Codertocat/Hello-World',
   Go: ({ type }) => !/^com\.github\.(check_|workflow_|status$)/.test(type),
 };
+
+await compileGoHandler(t);
 
 t.test(
   'npm start shows each handler its events, does what it proposes, and ends by Ctrl-C without a rest',
@@ -61,10 +73,11 @@ t.test(
     t.equal(events(terminal, 'Node').length, before + 1, 'Node prints no more of the issues');
 
     t.match(await shell(refused), /^HTTP\/1\.1 202 /);
-    await until(
-      async () => /dead_letter.*pull-requests-opened.* [1-9]/.test(await shell(deadLetters)),
-      'the dead letter is counted',
-    );
+    const deadLetter = 'posthorn_dead_letters_total{.*trigger="pull-requests-opened",reason="rejected"} 1';
+    await until(async () => new RegExp(deadLetter).test(await shell(deadLetters)), 'the dead letter is counted');
+    const lines = (await shell(deadLetters)).trimEnd().split('\n');
+    t.equal(lines.length, Object.keys(expected).length + 1, 'the deliveries of each trigger, and no line without news');
+    await terminal.see(/^posthorn +warn: attempt failed: pull-requests-opened, status 400, now a dead letter$/m);
 
     terminal.ctrlC();
     t.equal(await terminal.exited, 0);
@@ -98,23 +111,50 @@ t.test('nothing is left when the terminal is closed', async (t) => {
   await until(() => terminal.leftovers().length === 0, 'all processes have ended');
 });
 
-t.test('nothing is left when npm is ended by SIGTERM, which it does not pass on', async (t) => {
+for (const signal of ['SIGTERM', 'SIGHUP', 'SIGKILL'] as const) {
+  t.test(`nothing is left when npm gets a ${signal}`, async (t) => {
+    const { mark, npm, temporary } = await startWithoutTerminal(t);
+    npm.kill(signal);
+    await until(() => mark.running().length === 0, 'all processes have ended', 30_000);
+    t.strictSame(readdirSync(temporary), [], 'no temporary file is left');
+  });
+}
+
+t.test('nothing is left when the example itself is killed', async (t) => {
+  const { mark, temporary } = await startWithoutTerminal(t);
+  const example = mark.running().filter((line) => line.includes('examples/quickstart/start.ts'));
+  t.equal(example.length, 1);
+  process.kill(Number.parseInt(example[0] ?? '', 10), 'SIGKILL');
+  await until(() => mark.running().length === 0, 'all processes have ended', 30_000);
+  t.strictSame(readdirSync(temporary), [], 'no temporary file is left');
+});
+
+t.test('a second one on the same data says so and leaves the first alone', async (t) => {
   const { data } = folders(t);
-  const mark = newMark();
-  const [env, ...args] = outsideTap('npm', 'start', '--', ...anyPorts, '--data', data);
-  const npm = spawn(env, args, {
-    cwd: root,
-    env: { ...shellEnvironment(), ...mark.env },
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
-  t.teardown(() => mark.killAll());
-  let shown = '';
-  npm.stdout.setEncoding('utf8').on('data', (text: string) => {
-    shown += text;
-  });
-  await until(() => /^Node /m.test(shown), 'the first event is printed', slowMs);
-  npm.kill('SIGTERM');
-  await until(() => mark.running().length === 0, 'all processes have ended');
+  const first = start(t, ['--data', data, '--rate', '50', '--events', '5']);
+  await first.see('Press Ctrl-C to end.', slowMs);
+  const before = contentOf(data);
+  const second = start(t, ['--data', data]);
+  t.equal(await second.exited, 1);
+  const pid = /(\d+) (?=\S*node .*start\.ts)/.exec(
+    first.leftovers().find((line) => line.includes('start.ts')) ?? '',
+  )?.[1];
+  t.match(second.output(), `This example runs already on ${data} (process ${pid}), and is left as it is.`);
+  t.strictSame(contentOf(data), before, 'no file is changed');
+  t.strictSame(second.leftovers(), []);
+
+  const [own = ''] = proposals(first);
+  t.match(await shell(own), /^HTTP\/1\.1 202 /);
+  await first.see(/^Node .* com\.github\.issues\.opened: #1 "It works" \(open\)$/m);
+
+  const proposed = /^ {2}npm start -- (.*)$/m.exec(second.output())?.[1] ?? '';
+  t.teardown(() => rmSync(`${data}-2`, { recursive: true, force: true }));
+  const third = start(t, [...proposed.split(' '), '--events', '1']);
+  await third.see('1 events accepted, 0 refused.', slowMs);
+  for (const terminal of [third, first]) {
+    terminal.ctrlC();
+    t.equal(await terminal.exited, 0);
+  }
 });
 
 t.test('a missing runtime is named with its install command, and only its handler is left out', async (t) => {
@@ -145,7 +185,7 @@ t.test('a handler that is compiled for long holds no event back, and gets its ow
   const terminal = start(t, ['--data', data, '--rate', '50', '--events', '10', '--patience', '0'], {
     PATH: `${temporary}:${shellEnvironment().PATH}`,
   });
-  await terminal.see(/10 events accepted, 0 refused\. Lines printed: Node \d+, Python \d+, PHP \d+, Go 0\./);
+  await terminal.see(/10 events accepted, 0 refused\. Lines printed: Node \d+, Python \d+, PHP \d+, Go 0\./, slowMs);
   t.match(terminal.output(), 'handlers/everything.go is being compiled');
   writeFileSync(gate, '');
   await terminal.see('handlers/everything.go listens now; its trigger is added.', slowMs);
@@ -192,26 +232,43 @@ function start(t: Test, flags: readonly string[], env: Record<string, string> = 
   return atTerminal(t, ['npm', 'start', '--', ...anyPorts, ...flags], { cwd: root, env });
 }
 
+interface Started {
+  readonly npm: ChildProcess;
+  readonly mark: Mark;
+  /** Where its temporary files are. */
+  readonly temporary: string;
+}
+
+/** `npm start` as a service manager or a script runs it, when it has shown its first event. */
+async function startWithoutTerminal(t: Test): Promise<Started> {
+  const { data, temporary } = folders(t);
+  const mark = newMark();
+  const [env, ...args] = outsideTap('npm', 'start', '--', ...anyPorts, '--data', data);
+  const npm = spawn(env, args, {
+    cwd: root,
+    env: { ...shellEnvironment(), ...mark.env, TMPDIR: temporary },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  t.teardown(() => mark.killAll());
+  let shown = '';
+  npm.stdout.setEncoding('utf8').on('data', (text: string) => {
+    shown += text;
+  });
+  await until(() => /^Node /m.test(shown), 'the first event is printed', slowMs);
+  return { npm, mark, temporary };
+}
+
+/** Each file of the folder but those that Posthorn's log writes as it goes. */
+function contentOf(folder: string): Record<string, string> {
+  const files = readdirSync(folder, { recursive: true, encoding: 'utf8', withFileTypes: true })
+    .filter((entry) => entry.isFile() && path.basename(entry.parentPath) !== 'log')
+    .map((entry) => path.join(entry.parentPath, entry.name));
+  return Object.fromEntries(files.map((file) => [file, readFileSync(file, 'utf8')]));
+}
+
 /** The lines of this writer that name an event. */
 function events(terminal: Terminal, writer: string): string[] {
   return terminal.linesOf(`${writer.padEnd('posthorn'.length)}  com.github.`);
-}
-
-/** The commands that it proposes: what is indented by three characters, up to the next empty line or command. */
-function proposals(terminal: Terminal): string[] {
-  const [, next = ''] = terminal.output().split('What to try next');
-  const commands: string[] = [];
-  for (const line of next.split('\n')) {
-    if (/^ {3}(curl|npx) /.test(line)) commands.push(line);
-    else if (/^ {5}-/.test(line)) commands.push(`${commands.pop()}\n${line}`);
-  }
-  return commands;
-}
-
-async function shell(command: string): Promise<string> {
-  const [env, ...args] = outsideTap('sh', '-c', command);
-  const { stdout } = await promisify(execFile)(env, args, { cwd: root, env: shellEnvironment() });
-  return stdout;
 }
 
 function folders(t: Test): { data: string; temporary: string } {

@@ -6,6 +6,8 @@ import { promisify, stripVTControlCharacters } from 'node:util';
 import type { Test } from 'tap';
 import { until } from '../support/until.ts';
 
+const root = path.resolve(import.meta.dirname, '../..');
+
 /** A command at a terminal of its own, as a person runs it. */
 export interface Terminal {
   /** All that it has shown so far, without colours. */
@@ -26,13 +28,28 @@ export interface Setting {
   readonly env?: Readonly<Record<string, string>>;
 }
 
-/** Go may have to compile its standard library first. */
+/** Six processes start one after the other, on a machine that may run other tests. */
 export const slowMs = 150_000;
 
-/** Lets `go run` start the quickstart's handler as fast as on any but the first day. */
-export async function compileGoHandler(): Promise<void> {
-  const file = path.resolve(import.meta.dirname, '../../examples/quickstart/handlers/everything.go');
-  await promisify(execFile)('go', ['build', '-o', '/dev/null', file], { timeout: slowMs });
+/**
+ * With an empty build cache Go compiles its standard library: 30 s on two idle cores, and minutes where several test
+ * files do it at the same time, for Go lets none wait for the other.
+ */
+const compileTimeoutMs = 900_000;
+
+/** What a test file may take besides. */
+const fileTimeoutMs = 300_000;
+
+/**
+ * Lets `go run` start the quickstart's handler as fast as on any but the first day. Awaited before a file's tests; the
+ * time for them begins when it is done.
+ * @param file the file's root test
+ */
+export async function compileGoHandler(file: Pick<Test, 'setTimeout'>): Promise<void> {
+  file.setTimeout(compileTimeoutMs);
+  const handler = path.join(root, 'examples/quickstart/handlers/everything.go');
+  await promisify(execFile)('go', ['build', '-o', '/dev/null', handler]);
+  file.setTimeout(fileTimeoutMs);
 }
 
 /** Copies the terminal's output to stdout and stdin to the terminal; ends with the command's exit code. */
@@ -78,6 +95,24 @@ export function atTerminal(t: Test, command: readonly string[], { cwd, env = {} 
     exited,
     leftovers: mark.running,
   };
+}
+
+/** The commands that an example proposes: what is indented by three characters, and by more where they go on. */
+export function proposals(terminal: Terminal): string[] {
+  const [, next = ''] = terminal.output().split('What to try next');
+  const commands: string[] = [];
+  for (const line of next.split('\n')) {
+    if (/^ {3}(curl|npx|sed) /.test(line)) commands.push(line);
+    else if (/^ {5}/.test(line)) commands.push(`${commands.pop()}\n${line}`);
+  }
+  return commands;
+}
+
+/** Runs the command in the checkout as a person does; gives what it wrote to stdout. */
+export async function shell(command: string): Promise<string> {
+  const [env, ...args] = outsideTap('sh', '-c', command);
+  const { stdout } = await promisify(execFile)(env, args, { cwd: root, env: shellEnvironment() });
+  return stdout;
 }
 
 export interface Mark {
