@@ -1,7 +1,7 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import { ExampleError } from './options.ts';
+import { ExampleError, quoted } from './options.ts';
 
 /** SQLITE_BUSY: another process has the lock. */
 const busy = 5;
@@ -30,7 +30,7 @@ export function lockData(data: string, command: string): () => void {
     throw new ExampleError(
       `This example runs already on ${data} (process ${readHolder(holder)}), and is left as it is. End that one, ` +
         'or give this one data and ports of its own:\n\n' +
-        `  ${command} --data ${data}-2 --port 0 --admin-port 0 --service-port 0`,
+        `  ${command} --data ${quoted(`${data}-2`)} --port 0 --admin-port 0 --service-port 0`,
     );
   }
   writeFileSync(holder, `${process.pid}\n`);

@@ -12,7 +12,7 @@ export interface Example {
   readonly services: readonly Service[];
   drafts(): Iterable<Draft>;
   /** What to try next, shown when the events are sent. */
-  next(at: Addresses): string;
+  next(at: Here): string;
 }
 
 /** An HTTP server of the example: a handler of events, or something that a handler needs. */
@@ -27,7 +27,8 @@ export interface Service {
   env?(urlOf: (label: string) => string): Record<string, string>;
 }
 
-export interface Addresses {
+/** What a user needs to go on with the example that runs. */
+export interface Here {
   /** Where events are posted, with a slash at the end. */
   readonly ingress: string;
   /** The admin port, without a slash at the end. */
@@ -36,4 +37,6 @@ export interface Addresses {
   readonly triggers: string;
   /** What `posthorn` commands need to find this Posthorn: ` --server URL`, or nothing. */
   readonly server: string;
+  /** What starts the example here again; more flags may follow. */
+  readonly again: string;
 }

@@ -40,11 +40,26 @@ export function readOptions(
     port: count('--port', values.port ?? env.POSTHORN_PORT, defaults.port, 65_535),
     adminPort: count('--admin-port', values['admin-port'] ?? env.POSTHORN_ADMIN_PORT, defaults.adminPort, 65_535),
     servicePort: count('--service-port', values['service-port'] ?? env.SERVICE_PORT, defaults.servicePort, 65_500),
-    data: values.data ?? env.POSTHORN_DATA ?? defaults.data,
+    data: values.data || env.POSTHORN_DATA || defaults.data,
     events: count('--events', values.events, defaults.events, 1_000_000),
     ratePerSecond: Math.max(1, count('--rate', values.rate, defaults.ratePerSecond, 1_000)),
     patienceSeconds: count('--patience', values.patience, defaults.patienceSeconds, 3_600),
   };
+}
+
+/** The flags, each with a space before it, that choose these ports and this data again where they are not the defaults. */
+export function flagsOf({ port, adminPort, servicePort, data }: Options, defaults: Options): string {
+  let flags = '';
+  if (port !== defaults.port) flags += ` --port ${port}`;
+  if (adminPort !== defaults.adminPort) flags += ` --admin-port ${adminPort}`;
+  if (servicePort !== defaults.servicePort) flags += ` --service-port ${servicePort}`;
+  if (data !== defaults.data) flags += ` --data ${quoted(data)}`;
+  return flags;
+}
+
+/** One word of a shell command. */
+export function quoted(text: string): string {
+  return /^[\w./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
 }
 
 export function helpText(command: string, defaults: Options): string {

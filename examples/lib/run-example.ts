@@ -1,8 +1,8 @@
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { lockData } from './data-lock.ts';
-import type { Addresses, Example } from './example.ts';
-import { ExampleError, helpText, type Options, readOptions } from './options.ts';
+import type { Example, Here } from './example.ts';
+import { ExampleError, flagsOf, helpText, type Options, readOptions } from './options.ts';
 import { posthornProcess, waitUntilReady } from './posthorn.ts';
 import { Processes } from './processes.ts';
 import { Screen } from './screen.ts';
@@ -96,20 +96,20 @@ async function play(example: Example, options: Options, processes: Processes, en
     ...posthornProcess(settings, (line) => screen.print('posthorn', line)),
     onEnd: (how) => end.abort(new ExampleError(`Posthorn ended: ${how}. Its log lines are in ${logFile}`)),
   });
-  const at = addresses(port, adminPort, triggers);
-  await waitUntilReady(at.admin, signal);
+  const here = whereItRuns(port, adminPort, triggers, example.command + flagsOf(options, example.defaults));
+  await waitUntilReady(here.admin, signal);
 
   const { events, ratePerSecond } = options;
   screen.resetCounts();
-  console.log(`Posthorn takes events at ${at.ingress}\nSending ${events} events, ${ratePerSecond} a second.\n`);
+  console.log(`Posthorn takes events at ${here.ingress}\nSending ${events} events, ${ratePerSecond} a second.\n`);
   const drafts = repeated(example).take(events);
   const onRefused = (reason: string): void => screen.print('posthorn', `refused ${reason}`);
-  const { accepted, refused } = await sendEvents(at.ingress, drafts, ratePerSecond, signal, onRefused);
+  const { accepted, refused } = await sendEvents(here.ingress, drafts, ratePerSecond, signal, onRefused);
   await delay(settleMs, undefined, { signal });
   const handlers = services.filter(({ service, present }) => present && service.trigger !== undefined);
   const printed = handlers.map(({ service }) => `${service.label} ${screen.count(service.label)}`);
   console.log(`\n${accepted} events accepted, ${refused} refused. Lines printed: ${printed.join(', ')}.\n`);
-  console.log(`${example.next(at)}\n\nPress Ctrl-C to end.`);
+  console.log(`${example.next(here)}\n\nPress Ctrl-C to end.`);
   await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
   signal.throwIfAborted();
 }
@@ -136,11 +136,12 @@ function serveTriggers(
   return triggersFolder(folder, copy, services, listening);
 }
 
-function addresses(port: number, adminPort: number, triggers: string): Addresses {
+function whereItRuns(port: number, adminPort: number, triggers: string, again: string): Here {
   const admin = `http://127.0.0.1:${adminPort}`;
   const server = adminPort === 8081 ? '' : ` --server ${admin}`;
-  const shown = path.relative(process.cwd(), triggers);
-  return { ingress: `http://127.0.0.1:${port}/`, admin, triggers: shown.startsWith('..') ? triggers : shown, server };
+  const relative = path.relative(process.cwd(), triggers);
+  const shown = relative.startsWith('..') ? triggers : relative;
+  return { ingress: `http://127.0.0.1:${port}/`, admin, triggers: shown, server, again };
 }
 
 /** The example's events, again from the beginning when all were sent. */

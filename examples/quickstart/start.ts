@@ -21,7 +21,7 @@ await runExample(
       { label: 'Go', runtime: 'go', file: 'handlers/everything.go', trigger: 'everything-but-ci.yaml' },
     ],
     drafts: githubEvents,
-    next: ({ ingress, admin, triggers, server }) => `What to try next, in another terminal:
+    next: ({ ingress, admin, triggers, server, again }) => `What to try next, in another terminal:
 
 1. Send an event of your own. The handlers in Node and Go print it:
 
@@ -36,7 +36,7 @@ await runExample(
 
 3. Change one while all runs: in ${triggers}/issues.yaml write com.github.issue_comment.
    in place of com.github.issues. and save it, wait a few seconds, and send the event of 1 again:
-   Node no longer prints it.
+   Node no longer prints it. Then write it back.
 
 4. Send what the handler in Python refuses, and see what was delivered and what became a dead letter. These lie in
    the topic posthorn.default.default._dead-letter.
@@ -46,7 +46,9 @@ await runExample(
      -H 'content-type: application/json' -d '"not a pull request"'
    curl -s ${admin}/metrics | grep -E '^posthorn_(deliveries|dead_letters)_total.* [1-9]'
 
-5. Send more, faster: end this, then  npm start -- --events 1000 --rate 100`,
+5. Send more, faster: end this, then
+
+   ${again} --events 1000 --rate 100`,
   },
   process.argv.slice(2),
 );

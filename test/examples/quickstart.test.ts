@@ -85,7 +85,9 @@ t.test(
     t.strictSame(readdirSync(temporary), [], 'no temporary file is left');
     t.notMatch(terminal.output(), /^\s+at /m, 'no stack is shown');
 
-    const again = start(t, ['--data', data, '--rate', '50', '--events', '5']);
+    const proposed = /^ {3}npm start -- (.*)$/m.exec(terminal.output())?.[1] ?? '';
+    t.equal(proposed, `--port 0 --admin-port 0 --service-port 0 --data ${data} --events 1000 --rate 100`);
+    const again = start(t, [...proposed.split(' '), '--events', '5']);
     await again.see('5 events accepted, 0 refused.', slowMs);
     t.equal(events(again, 'Python').length, 1, 'a second run goes on with the data of the first');
     again.ctrlC();
