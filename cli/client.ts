@@ -1,10 +1,12 @@
 import type { Problem } from '../broker/trigger/manifest.ts';
 import type { AppliedChange } from '../broker/trigger/registry-plan.ts';
 import { filesType } from '../console/api.ts';
+import type { DeadLetter } from '../console/dead-letters.ts';
 import type { ProblemDetails } from '../console/problem.ts';
 import type { Resource } from '../console/resources.ts';
 import { messageOf, PosthornError, UsageError } from '../runtime/errors.ts';
 import type { Invocation, Option } from './command.ts';
+import { parseExactly } from './exact-json.ts';
 import { textOption } from './options.ts';
 import { whyUnreachable } from './unreachable.ts';
 
@@ -34,6 +36,12 @@ export interface Changes {
   readonly problems: readonly Problem[];
 }
 
+export interface DeadLetters {
+  readonly items: readonly DeadLetter[];
+  /** `hasMore`: others were left out, or not looked at. */
+  readonly metadata: { readonly hasMore: boolean };
+}
+
 export interface SentFile {
   /** As problems are to name it. */
   readonly file: string;
@@ -49,6 +57,8 @@ export interface Client {
   read(kind: string, namespace: string, name: string): Promise<Resource>;
   apply(files: readonly SentFile[], query: Query): Promise<Changes>;
   deleteTrigger(namespace: string, name: string, query: Query): Promise<Changes>;
+  /** Of one broker, newest last. */
+  deadLetters(namespace: string, broker: string, query: Query): Promise<DeadLetters>;
 }
 
 /** @throws UsageError where the address is none */
@@ -70,6 +80,9 @@ export function connect({ options, env }: Pick<Invocation, 'options' | 'env'>): 
     apply: (files, query) => call('POST', 'apply', query, { type: filesType, text: JSON.stringify({ files }) }),
     deleteTrigger: (namespace, name, query) => {
       return call('DELETE', `${inNamespace(namespace, 'triggers')}/${encodeURIComponent(name)}`, query);
+    },
+    deadLetters: (namespace, broker, query) => {
+      return call('GET', `${inNamespace(namespace, 'brokers')}/${encodeURIComponent(broker)}/dead-letters`, query);
     },
   };
 }
@@ -132,7 +145,7 @@ function notPosthorn(server: URL, status: number, isEventPort: boolean): Posthor
 
 function parseJson(text: string): unknown {
   try {
-    return JSON.parse(text);
+    return parseExactly(text);
   } catch {
     return undefined;
   }

@@ -74,7 +74,9 @@ async function namedTriggers(invocation: Invocation): Promise<Named[]> {
     return documents.filter((document) => document.kind === 'Trigger');
   }
   if (options.filename !== undefined) throw new UsageError('give either a kind and names or -f, not both');
-  if (kindOf(kind) === 'brokers') throw new UsageError("brokers can't be deleted yet; delete their triggers");
+  const known = kindOf(kind);
+  if (known === 'brokers') throw new UsageError("brokers can't be deleted yet; delete their triggers");
+  if (known === 'dead-letters') throw new UsageError("dead letters can't be deleted; their topic's retention does it");
   if (names.length === 0) throw new UsageError('say which: posthorn delete trigger NAME');
   return names.map((name) => ({ namespace, name }));
 }

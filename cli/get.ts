@@ -1,30 +1,35 @@
-import { stringify } from 'yaml';
 import type { Resource } from '../console/resources.ts';
 import { systemClock } from '../runtime/clock.ts';
 import { UsageError } from '../runtime/errors.ts';
 import { didYouMean } from '../runtime/nearest.ts';
 import { type Client, connect, serverOption } from './client.ts';
 import { type Command, type ExitCode, exitCodes, type Invocation } from './command.ts';
+import { deadLetterOptions, getDeadLetters } from './get-dead-letters.ts';
 import { namespaceOption } from './manifests.ts';
 import { textOption } from './options.ts';
-import { age, table } from './table.ts';
-
-const formats = ['wide', 'json', 'yaml', 'name'];
+import { type Column, type OutputFormat, outputFormats, printed } from './print.ts';
+import { age } from './table.ts';
 
 export const get: Command = {
   name: 'get',
-  summary: 'Show the triggers or brokers of a running Posthorn',
-  usage: 'triggers|brokers [NAME…] [-n NAME | -A] [-o wide|json|yaml|name]',
+  summary: 'Show the triggers, brokers or dead letters of a running Posthorn',
+  usage: 'triggers|brokers [NAME…] [-n NAME | -A] | dead-letters [-n NAME] [OPTIONS]',
   options: [
     namespaceOption,
     { name: 'all-namespaces', short: 'A', help: 'Those of every namespace' },
     { name: 'output', short: 'o', value: 'FORMAT', help: 'wide (more columns), json, yaml, or name (one a line)' },
+    ...deadLetterOptions,
     serverOption,
   ],
   examples: [
     { command: 'posthorn get triggers', does: 'lists the triggers of the namespace default' },
     { command: 'posthorn get trigger orders -o yaml', does: 'shows one trigger with its status, as a manifest' },
     { command: 'posthorn get brokers -A -o wide', does: 'lists all brokers with their topics' },
+    {
+      command: 'posthorn get dead-letters --trigger orders',
+      does: 'lists the newest events that could not be delivered to the trigger orders, with the reason',
+    },
+    { command: 'posthorn get dead-letters -o json', does: 'shows them whole, with data and record headers' },
   ],
   run,
 };
@@ -34,12 +39,12 @@ type Kind = 'triggers' | 'brokers';
 async function run(invocation: Invocation): Promise<ExitCode> {
   const { options, positionals, stdout, stderr } = invocation;
   const [kindName, ...names] = positionals;
-  if (kindName === undefined) throw new UsageError('say what to get: triggers or brokers');
+  if (kindName === undefined) throw new UsageError('say what to get: triggers, brokers or dead-letters');
   const kind = kindOf(kindName);
-  const format = textOption(options, 'output') ?? 'table';
-  if (format !== 'table' && !formats.includes(format)) {
-    throw new UsageError(`--output is one of ${formats.join(', ')}, not ${format}${didYouMean(format, formats)}`);
-  }
+  const format = formatOf(invocation);
+  if (kind === 'dead-letters') return getDeadLetters(invocation, names, format);
+  const other = deadLetterOptions.find(({ name }) => options[name] !== undefined);
+  if (other !== undefined) throw new UsageError(`--${other.name} is for dead-letters only`);
   const all = options['all-namespaces'] === true;
   if (all && names.length > 0) throw new UsageError('a name is of one namespace: leave out -A, or the name');
   const namespace = all ? null : (textOption(options, 'namespace') ?? 'default');
@@ -49,17 +54,36 @@ async function run(invocation: Invocation): Promise<ExitCode> {
     stderr.write(`No ${kind} found${namespace === null ? '' : ` in namespace ${namespace}`}.\n`);
     return exitCodes.ok;
   }
-  stdout.write(printed(resources, { kind, format, all, single: names.length === 1 }));
+  const columns = kind === 'triggers' ? triggerColumns : brokerColumns;
+  const printing = {
+    format,
+    columns: all ? [namespaceColumn, ...columns] : columns,
+    wideColumns: wideColumns[kind],
+    nameOf: ({ metadata }: Resource) => `${kind.slice(0, -1)}.eventing.knative.dev/${metadata.name}`,
+    single: names.length === 1,
+  };
+  stdout.write(printed(resources, printing));
   return exitCodes.ok;
 }
 
 /** @throws UsageError */
-export function kindOf(name: string): Kind {
+export function kindOf(name: string): Kind | 'dead-letters' {
   const [plain = ''] = name.toLowerCase().split('.');
   if (plain === 'trigger' || plain === 'triggers') return 'triggers';
   if (plain === 'broker' || plain === 'brokers') return 'brokers';
-  const guess = didYouMean(plain, ['triggers', 'brokers']);
-  throw new UsageError(`there are triggers and brokers, no ${name}${guess}`);
+  if (/^dead-?letters?$/.test(plain)) return 'dead-letters';
+  const guess = didYouMean(plain, ['triggers', 'brokers', 'dead-letters']);
+  throw new UsageError(`there are triggers, brokers and dead-letters, no ${name}${guess}`);
+}
+
+function formatOf({ options }: Invocation): OutputFormat {
+  const given = textOption(options, 'output');
+  if (given === undefined) return 'table';
+  const format = outputFormats.find((one) => one === given);
+  if (format !== undefined) return format;
+  throw new UsageError(
+    `--output is one of ${outputFormats.join(', ')}, not ${given}${didYouMean(given, outputFormats)}`,
+  );
 }
 
 function fetchResources(
@@ -72,39 +96,11 @@ function fetchResources(
   return Promise.all(names.map((name) => client.read(kind, namespace, name)));
 }
 
-interface Shape {
-  readonly kind: Kind;
-  readonly format: string;
-  readonly all: boolean;
-  readonly single: boolean;
-}
-
-function printed(resources: readonly Resource[], { kind, format, all, single }: Shape): string {
-  const whole = single ? resources[0] : { apiVersion: 'v1', kind: 'List', items: resources };
-  if (format === 'json') return `${JSON.stringify(whole, null, 2)}\n`;
-  if (format === 'yaml') return stringify(whole, { lineWidth: 0 });
-  if (format === 'name') {
-    return resources.map(({ metadata }) => `${kind.slice(0, -1)}.eventing.knative.dev/${metadata.name}\n`).join('');
-  }
-  const columns = [
-    ...(all ? [namespaceColumn] : []),
-    ...(kind === 'triggers' ? triggerColumns : brokerColumns),
-    ...(format === 'wide' ? wideColumns[kind] : []),
-  ];
-  const rows = resources.map((resource) => columns.map(({ of }) => of(resource)));
-  return table([columns.map(({ title }) => title), ...rows]);
-}
-
-interface Column {
-  readonly title: string;
-  readonly of: (resource: Resource) => string;
-}
-
-const namespaceColumn: Column = { title: 'NAMESPACE', of: ({ metadata }) => metadata.namespace ?? 'default' };
-const nameColumn: Column = { title: 'NAME', of: ({ metadata }) => metadata.name };
-const ownerColumn: Column = { title: 'OWNER', of: ({ status }) => status.owner ?? '' };
-const readyColumn: Column = { title: 'READY', of: ({ status }) => status.conditions[0]?.status ?? 'Unknown' };
-const ageColumn: Column = {
+const namespaceColumn: Column<Resource> = { title: 'NAMESPACE', of: ({ metadata }) => metadata.namespace ?? 'default' };
+const nameColumn: Column<Resource> = { title: 'NAME', of: ({ metadata }) => metadata.name };
+const ownerColumn: Column<Resource> = { title: 'OWNER', of: ({ status }) => status.owner ?? '' };
+const readyColumn: Column<Resource> = { title: 'READY', of: ({ status }) => status.conditions[0]?.status ?? 'Unknown' };
+const ageColumn: Column<Resource> = {
   title: 'AGE',
   of({ metadata: { creationTimestamp } }) {
     if (typeof creationTimestamp !== 'string') return '';
@@ -112,7 +108,7 @@ const ageColumn: Column = {
   },
 };
 
-const triggerColumns: readonly Column[] = [
+const triggerColumns: readonly Column<Resource>[] = [
   nameColumn,
   { title: 'BROKER', of: ({ status }) => String(status.broker ?? '') },
   { title: 'SUBSCRIBER', of: ({ status }) => String(status.subscriberUri ?? '') },
@@ -121,7 +117,7 @@ const triggerColumns: readonly Column[] = [
   readyColumn,
 ];
 
-const brokerColumns: readonly Column[] = [
+const brokerColumns: readonly Column<Resource>[] = [
   nameColumn,
   { title: 'TRIGGERS', of: ({ status }) => String(status.triggers ?? '') },
   ownerColumn,
@@ -129,11 +125,14 @@ const brokerColumns: readonly Column[] = [
   readyColumn,
 ];
 
-const uidColumn: Column = { title: 'UID', of: ({ metadata }) => String(metadata.uid ?? '') };
-const generationColumn: Column = { title: 'GENERATION', of: ({ metadata }) => String(metadata.generation ?? '') };
-const reasonColumn: Column = { title: 'REASON', of: ({ status }) => status.conditions[0]?.message ?? '' };
+const uidColumn: Column<Resource> = { title: 'UID', of: ({ metadata }) => String(metadata.uid ?? '') };
+const generationColumn: Column<Resource> = {
+  title: 'GENERATION',
+  of: ({ metadata }) => String(metadata.generation ?? ''),
+};
+const reasonColumn: Column<Resource> = { title: 'REASON', of: ({ status }) => status.conditions[0]?.message ?? '' };
 
-const wideColumns: Readonly<Record<Kind, readonly Column[]>> = {
+const wideColumns: Readonly<Record<Kind, readonly Column<Resource>[]>> = {
   triggers: [generationColumn, uidColumn, reasonColumn],
   brokers: [{ title: 'TOPIC', of: ({ status }) => String(status.topic ?? '') }, generationColumn, reasonColumn],
 };

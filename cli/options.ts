@@ -75,3 +75,15 @@ export function listOption(options: GivenOptions, name: string): readonly string
   const value = options[name];
   return typeof value === 'object' ? value : [];
 }
+
+/**
+ * The option's value where it is a whole number from 1 to `max`.
+ * @throws UsageError for any other
+ */
+export function wholeNumber(options: GivenOptions, name: string, max: number): number | undefined {
+  const text = textOption(options, name);
+  if (text === undefined) return undefined;
+  const number = /^\d{1,10}$/.test(text) ? Number(text) : 0;
+  if (number < 1 || number > max) throw new UsageError(`--${name} must be a whole number, 1 to ${max}, not ${text}`);
+  return number;
+}

@@ -5,7 +5,7 @@ import { type Clock, sleep, systemClock } from '../runtime/clock.ts';
 import { messageOf, UsageError } from '../runtime/errors.ts';
 import { onStopSignals } from '../runtime/lifecycle.ts';
 import { type Command, type ExitCode, exitCodes, type Invocation, type Option } from './command.ts';
-import { type GivenOptions, listOption, textOption } from './options.ts';
+import { type GivenOptions, listOption, textOption, wholeNumber } from './options.ts';
 import { type PostOptions, post } from './send/post.ts';
 import { showProgress } from './send/progress.ts';
 import { lines, payloads, repeated, type Source, type Template } from './send/sources.ts';
@@ -267,12 +267,4 @@ function addressOf(options: GivenOptions): { origin: string; path: string } {
   const namespace = encodeURIComponent(textOption(options, 'namespace') ?? 'default');
   const broker = encodeURIComponent(textOption(options, 'broker') ?? 'default');
   return { origin: url.origin, path: `${url.pathname.replace(/\/$/, '')}/${namespace}/${broker}` };
-}
-
-function wholeNumber(options: GivenOptions, name: string, max: number): number | undefined {
-  const text = textOption(options, name);
-  if (text === undefined) return undefined;
-  const number = /^\d{1,10}$/.test(text) ? Number(text) : 0;
-  if (number < 1 || number > max) throw new UsageError(`--${name} must be a whole number, 1 to ${max}, not ${text}`);
-  return number;
 }

@@ -144,8 +144,8 @@ async function openLog(config: ServeConfig, logger: Logger, signal: AbortSignal)
 }
 
 async function startAdmin(parts: Parts, releasers: Releasers, ready: () => Readiness): Promise<number> {
-  const { config, brokers, metrics, logger } = parts;
-  const admin = createAdmin({ brokers, metrics: metrics.registry, ready, token: config.adminToken, logger });
+  const { config, log, brokers, metrics, logger } = parts;
+  const admin = createAdmin({ brokers, log, metrics: metrics.registry, ready, token: config.adminToken, logger });
   releasers.add('admin', () => admin.close());
   const address = { host: config.adminHost, port: config.adminPort };
   const settings = { host: 'admin-host', port: 'admin-port' } as const;

@@ -1,7 +1,10 @@
-/** Rows of cells as aligned columns, the first row being the titles; an empty cell shows as `<none>`. */
+/**
+ * Rows of cells as aligned columns, the first row being the titles; an empty cell shows as `<none>`, a control character
+ * as �: cells hold what strangers sent, and a terminal would obey it.
+ */
 export function table(rows: readonly (readonly string[])[]): string {
   const widths: number[] = [];
-  const shown = rows.map((row) => row.map((cell) => (cell === '' ? '<none>' : cell)));
+  const shown = rows.map((row) => row.map((cell) => (cell === '' ? '<none>' : cell.replace(/\p{Cc}/gu, '\ufffd'))));
   for (const row of shown) for (const [i, cell] of row.entries()) widths[i] = Math.max(widths[i] ?? 0, cell.length);
   const line = (row: readonly string[]): string => row.map((cell, i) => cell.padEnd(widths[i] ?? 0)).join('   ');
   return shown.map((row) => `${line(row).trimEnd()}\n`).join('');

@@ -2,6 +2,7 @@ import type { AddressInfo } from 'node:net';
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
 import type { Brokers } from '../broker/brokers.ts';
+import type { Log } from '../broker/log/log.ts';
 import { messageOf } from '../runtime/errors.ts';
 import { apiRoutes } from './api.ts';
 import { refuse } from './guard.ts';
@@ -18,6 +19,8 @@ const retryAfterSeconds = 5;
 
 export interface AdminOptions {
   readonly brokers: Brokers;
+  /** Where dead letters are read. */
+  readonly log: Pick<Log, 'ranges' | 'read'>;
   /** As prom-client's Registry. */
   readonly metrics: { readonly contentType: string; metrics(): Promise<string> };
   /** Whether the process would really accept or deliver now, and if not, why. */
@@ -40,7 +43,7 @@ export interface Admin {
 }
 
 /** The admin port: health, metrics, and the API that the commands talk to. */
-export function createAdmin({ brokers, metrics, ready, token, logger }: AdminOptions): Admin {
+export function createAdmin({ brokers, log, metrics, ready, token, logger }: AdminOptions): Admin {
   const server = Fastify({
     logger: false,
     bodyLimit: bodyMaxBytes,
@@ -67,7 +70,7 @@ export function createAdmin({ brokers, metrics, ready, token, logger }: AdminOpt
   server.register(
     (api: FastifyInstance, _options, done) => {
       api.addHook('onRequest', guard(token));
-      apiRoutes(api, brokers);
+      apiRoutes(api, brokers, log);
       done();
     },
     { prefix: '/api/v1' },

@@ -1,15 +1,22 @@
 import type { FastifyInstance } from 'fastify';
 import type { Brokers } from '../broker/brokers.ts';
+import type { Log } from '../broker/log/log.ts';
 import { parseManifests } from '../broker/trigger/manifest.ts';
 import { hasErrors } from '../broker/trigger/manifest-files.ts';
 import type { Registry } from '../broker/trigger/registry.ts';
 import { ApplyRefusedError, defaultOwner, findTrigger, fullName } from '../broker/trigger/registry-plan.ts';
+import type { BrokerName } from '../broker/trigger/trigger.ts';
 import { PosthornError } from '../runtime/errors.ts';
-import { didYouMean } from '../runtime/nearest.ts';
+import { deadLetterList } from './dead-letters.ts';
+import { badRequest, readQuery } from './query.ts';
 import { brokerResource, type Resource, triggerResource } from './resources.ts';
 
 /** Several files in one apply, so that problems can name each: `{"files": [{"file": "a.yaml", "text": "…"}]}`. */
 export const filesType = 'application/vnd.posthorn.files+json';
+
+/** Of one answer; what lies further back is to be read from the topic itself. */
+export const deadLettersMax = 1_000;
+export const deadLettersDefault = 20;
 
 const manifestTypes = ['application/yaml', 'application/x-yaml', 'text/yaml', 'application/json', filesType];
 
@@ -18,7 +25,7 @@ interface Named {
 }
 
 /** The routes under `/api/v1`. */
-export function apiRoutes(api: FastifyInstance, brokers: Brokers): void {
+export function apiRoutes(api: FastifyInstance, brokers: Brokers, log: Pick<Log, 'ranges' | 'read'>): void {
   api.removeAllContentTypeParsers();
   api.addContentTypeParser(manifestTypes, { parseAs: 'string' }, (_request, body, done) => done(null, body));
 
@@ -37,9 +44,14 @@ export function apiRoutes(api: FastifyInstance, brokers: Brokers): void {
     return triggerResource(found.broker, found.stored);
   });
   api.get<Named>('/namespaces/:namespace/brokers/:name', ({ params }) => {
-    const registry = brokers.get(params.namespace, params.name);
-    if (!registry) throw new PosthornError('BROKER_UNKNOWN', `no broker ${fullName(params)}`);
-    return brokerResource(registry);
+    return brokerResource(brokerOf(brokers, params));
+  });
+  api.get<Named>('/namespaces/:namespace/brokers/:name/dead-letters', async ({ params, query }, reply) => {
+    const options = readQuery(query, { trigger: 'text', limit: 'count' });
+    const trigger = options.text('trigger') ?? null;
+    const limit = options.count('limit', deadLettersMax) ?? deadLettersDefault;
+    const list = await deadLetterList(log, brokerOf(brokers, params), { trigger, limit });
+    return reply.type('application/json; charset=utf-8').send(list);
   });
   api.delete<Named>('/namespaces/:namespace/triggers/:name', async ({ params, query }) => {
     const options = readQuery(query, { owner: 'text', discardBacklog: 'switch', dryRun: 'switch' });
@@ -113,6 +125,13 @@ function triggersOf(registries: readonly Registry[]): Resource[] {
     .toSorted((a, b) => compare(sortKey(a), sortKey(b)));
 }
 
+/** @throws PosthornError */
+function brokerOf(brokers: Brokers, name: BrokerName): Registry {
+  const registry = brokers.get(name.namespace, name.name);
+  if (!registry) throw new PosthornError('BROKER_UNKNOWN', `no broker ${fullName(name)}`);
+  return registry;
+}
+
 function inNamespace(brokers: Brokers, namespace: string): Registry[] {
   return brokers.list().filter((registry) => registry.name.namespace === namespace);
 }
@@ -127,26 +146,4 @@ function sortKey({ metadata }: Resource): string {
 
 function compare(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0;
-}
-
-/** @throws PosthornError for a parameter that is not known or a switch that is neither true nor false */
-function readQuery(query: unknown, known: Readonly<Record<string, 'text' | 'switch'>>) {
-  const given = query as Readonly<Record<string, unknown>>;
-  for (const [name, value] of Object.entries(given)) {
-    if (!Object.hasOwn(known, name))
-      throw badRequest(`unknown parameter ${name}${didYouMean(name, Object.keys(known))}`);
-    if (typeof value !== 'string') throw badRequest(`${name} is given more than once`);
-    if (known[name] === 'switch' && !/^(true|false|)$/.test(value)) throw badRequest(`${name} is true or false`);
-    if (known[name] === 'text' && !/^[\w.:/-]{1,128}$/.test(value)) {
-      throw badRequest(`${name} is 1 to 128 letters, digits and . _ : / -, not ${JSON.stringify(value)}`);
-    }
-  }
-  return {
-    text: (name: string): string | undefined => given[name] as string | undefined,
-    on: (name: string): boolean => given[name] === 'true' || given[name] === '',
-  };
-}
-
-function badRequest(message: string): PosthornError {
-  return new PosthornError('BAD_REQUEST', message);
 }

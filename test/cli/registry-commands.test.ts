@@ -132,7 +132,7 @@ t.test('a wrong command line is told with exit code 2', async (t) => {
   const { posthorn } = await setUp(t);
   t.match(await posthorn(['apply']), { code: 2, err: /-f FILE/ });
   t.match(await posthorn(['apply', 'a.yaml']), { code: 2, err: /with -f/ });
-  t.match(await posthorn(['get']), { code: 2, err: /triggers or brokers/ });
+  t.match(await posthorn(['get']), { code: 2, err: /triggers, brokers or dead-letters/ });
   t.match(await posthorn(['get', 'trigers']), { code: 2, err: /did you mean triggers/ });
   t.match(await posthorn(['get', 'triggers', '-o', 'jsn']), { code: 2, err: /did you mean json/ });
   t.match(await posthorn(['get', 'trigger', 'a', '-A']), { code: 2 });
