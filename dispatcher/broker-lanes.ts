@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { isOutage } from '../broker/log/errors.ts';
 import type { BrokerTopics } from '../broker/topics.ts';
 import type { Registry } from '../broker/trigger/registry.ts';
 import { settledOrAborted } from '../runtime/abort.ts';
@@ -8,8 +9,10 @@ import { DurableAppender } from './append.ts';
 import type { Deliverer } from './deliver.ts';
 import type { DispatcherOptions } from './dispatcher.ts';
 import type { LaneOptions } from './lane/lane.ts';
+import type { OwnLane } from './lane/own.ts';
 import { RetryLane } from './lane/retry.ts';
 import { SharedLane } from './lane/shared.ts';
+import { OwnLanes } from './own-lanes.ts';
 import { Pipeline } from './pipeline.ts';
 
 /** The lanes of one broker in this process: started when the log allows, kept in step with its registry. */
@@ -20,6 +23,7 @@ export class BrokerLanes {
   readonly #pipeline: Pipeline;
   readonly #closing = new AbortController();
   readonly #retryLanes = new Map<number, RetryGroup>();
+  readonly #ownLanes: OwnLanes;
   #shared: { readonly lane: SharedLane; readonly topic: string } | undefined;
   #unsubscribe: () => void = () => {};
   #triggerNames: ReadonlySet<string> = new Set();
@@ -43,6 +47,8 @@ export class BrokerLanes {
       appender: new DurableAppender(gatherer, clock, logger, cut),
       signal: cut,
     });
+    const window = { ...options.window, bytesMax: options.window.bytesMax / ownWindowShare };
+    this.#ownLanes = new OwnLanes({ ...this.#laneOptions(), window, onDue: () => this.#bringUp() });
   }
 
   /** Whether the lanes have begun to read. */
@@ -66,20 +72,15 @@ export class BrokerLanes {
     this.#pipeline.drain();
     await settledOrAborted(this.#work, signal);
     const lanes = [...[...this.#retryLanes.values()].map((group) => group.lane), this.#shared?.lane];
-    await Promise.all(lanes.map((lane) => lane?.close(signal)));
+    await Promise.all([...lanes.map((lane) => lane?.close(signal)), this.#ownLanes.close(signal)]);
   }
 
   /** Sets the gauges of lag and backlog. @throws what the log throws */
   async measure(): Promise<void> {
     const { log, metrics } = this.#options;
     const topics = this.#registry.topics();
-    if (this.#shared) {
-      const ranges = new Map((await log.ranges(this.#shared.topic)).map((range) => [range.partition, range]));
-      for (const { topic, partition, position } of this.#shared.lane.positions()) {
-        const lag = Math.max(0, (ranges.get(partition)?.end ?? position) - position);
-        metrics.laneLagRecords.set({ group: topics.sharedGroup, topic, partition: String(partition) }, lag);
-      }
-    }
+    if (this.#shared) await this.#measureLag(topics.sharedGroup, this.#shared);
+    for (const own of this.#ownLanes.lanes) await this.#measureLag(own.group, own);
     for (const { lane } of this.#retryLanes.values()) {
       for (const { topic, position } of lane.positions()) {
         // A topic on which nothing moves and nothing waits is not asked about: there may be thousands.
@@ -92,6 +93,15 @@ export class BrokerLanes {
       }
     }
     metrics.registryFresh.set({ broker: this.#name }, this.#registry.isFresh() ? 1 : 0);
+  }
+
+  async #measureLag(group: string, { lane, topic }: { lane: SharedLane | OwnLane; topic: string }): Promise<void> {
+    const { log, metrics } = this.#options;
+    const ends = new Map((await log.ranges(topic)).map(({ partition, end }) => [partition, end]));
+    for (const { partition, position } of lane.positions()) {
+      const lag = Math.max(0, (ends.get(partition) ?? position) - position);
+      metrics.laneLagRecords.set({ group, topic, partition: String(partition) }, lag);
+    }
   }
 
   #changed(): void {
@@ -130,15 +140,16 @@ export class BrokerLanes {
       this.#isDirty = false;
       if (this.#closing.signal.aborted) return;
       // One may fail, as an events topic that is not there yet, and must not keep the other from reading.
-      const results = await Promise.allSettled([this.#readEvents(), this.#readRetries()]);
+      const results = await Promise.allSettled([this.#readEvents(), this.#ownLanes.bringUp(), this.#readRetries()]);
       const failure = results.find((result) => result.status === 'rejected');
       if (!failure) {
         this.#isUp = true;
         return;
       }
       const { logger, clock } = this.#options;
+      const level = isOutage(failure.reason) ? 'debug' : 'warn';
       const error = messageOf(failure.reason);
-      logger.warn({ broker: this.#name, error, delayMs }, 'lanes not brought up, trying again');
+      logger[level]({ broker: this.#name, error, delayMs }, 'lanes not brought up, trying again');
       await sleep(clock, delayMs, this.#closing.signal);
     }
   }
@@ -206,6 +217,9 @@ interface RetryGroup {
  */
 const triggerRetryRecordsMax = 12_288;
 const retryRecordsMax = 65_536;
+
+/** An own lane may hold this part of what the shared one may, in bytes: a broker may have many. */
+const ownWindowShare = 4;
 
 /** The retry topics are listed this often; a change in the registry only hurries that. */
 const rescanMs = 30_000;

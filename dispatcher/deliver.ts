@@ -4,17 +4,20 @@ import { hopsAttribute } from '../event/hops.ts';
 import { encodeBinary, encodeStructured } from '../event/http.ts';
 import type { Clock, Timer } from '../runtime/clock.ts';
 import { guardedLookup, RefusedAddressError, refusalOf } from './address.ts';
-import type { Delivery, Outcome } from './fate.ts';
+import { type Delivery, type Outcome, RevokedError } from './fate.ts';
 
 /** One attempt over HTTP. */
 export interface Deliverer {
   /**
    * POSTs the event and resolves with what came of it, at the latest when the policy's timeout has passed. Rejects
-   * only with the reason of `cut`: the attempt then counts for nothing.
+   * only with the reason of `cut`, or with RevokedError: the attempt then counts for nothing.
    *
    * @param hops what the event's hop count is in this delivery
+   * @param isRevoked asked by `cutRevoked`; absent: it never cuts this one
    */
-  attempt(delivery: Delivery, url: string, hops: number): Promise<Outcome>;
+  attempt(delivery: Delivery, url: string, hops: number, isRevoked?: () => boolean): Promise<Outcome>;
+  /** Cuts the attempts that are revoked by now. */
+  cutRevoked(): void;
   /** Cuts what is in flight and refuses what comes later. */
   cut(reason: Error): void;
   /** Closes the connections. Idempotent. */
@@ -44,7 +47,7 @@ export function createDeliverer({ clock, responseBytesMax }: DelivererOptions): 
   const inFlight = new Set<AnswerHandler>();
   let cutReason: Error | undefined;
   return {
-    attempt(delivery, url, hops) {
+    attempt(delivery, url, hops, isRevoked) {
       if (cutReason) return Promise.reject(cutReason);
       const target = new URL(url);
       const refusal = refusalOf(target);
@@ -53,7 +56,8 @@ export function createDeliverer({ clock, responseBytesMax }: DelivererOptions): 
       const { timeoutMs } = delivery.trigger.delivery;
       return new Promise<Outcome>((resolve, reject) => {
         const onEnd = (): unknown => inFlight.delete(handler);
-        const handler = new AnswerHandler({ clock, timeoutMs, responseBytesMax, resolve, reject, onEnd });
+        const options = { clock, timeoutMs, responseBytesMax, resolve, reject, onEnd, isRevoked: isRevoked ?? never };
+        const handler = new AnswerHandler(options);
         inFlight.add(handler);
         agent.dispatch(
           {
@@ -69,6 +73,9 @@ export function createDeliverer({ clock, responseBytesMax }: DelivererOptions): 
         );
       });
     },
+    cutRevoked() {
+      for (const handler of inFlight) if (handler.isRevoked) handler.abandon(new RevokedError());
+    },
     cut(reason) {
       cutReason = reason;
       for (const handler of inFlight) handler.abandon(reason);
@@ -76,6 +83,8 @@ export function createDeliverer({ clock, responseBytesMax }: DelivererOptions): 
     close: () => agent.destroy(),
   };
 }
+
+const never = (): boolean => false;
 
 /** The request's headers (flat) and body. */
 function encode(delivery: Delivery, hops: number): { headers: string[]; body: Buffer | null } {
@@ -117,6 +126,7 @@ interface AnswerOptions {
   readonly resolve: (outcome: Outcome) => void;
   readonly reject: (reason: unknown) => void;
   readonly onEnd: () => void;
+  readonly isRevoked: () => boolean;
 }
 
 /** Collects one answer: undici calls it, and it settles its promise once. */
@@ -138,6 +148,10 @@ class AnswerHandler implements Dispatcher.DispatchHandler {
       () => this.#end({ kind: 'unanswered', cause: 'timeout', message: timedOut }, new Error(timedOut)),
       options.timeoutMs,
     );
+  }
+
+  get isRevoked(): boolean {
+    return this.#options.isRevoked();
   }
 
   onRequestStart(controller: Dispatcher.DispatchController): void {

@@ -31,6 +31,21 @@ export interface Hold {
   settle(): void;
   /** Lets go of the record without settling it: it is handed out again to whoever reads it next. */
   drop(): void;
+  /**
+   * Takes a failed delivery back, to be tried again in its place: it is neither settled nor dropped. Absent where it
+   * goes to the retry topic, which settles it.
+   * @param delivery as it is to be tried next
+   * @param atMs when it is due, milliseconds since 1970
+   */
+  retryInPlace?(delivery: Delivery, atMs: number): void;
+}
+
+/** An attempt was cut because another process has its record by now; it counts for nothing. */
+export class RevokedError extends Error {
+  constructor() {
+    super('another process has the record by now');
+    this.name = 'RevokedError';
+  }
 }
 
 export interface Origin {

@@ -22,7 +22,16 @@ import {
 } from './dead-letter.ts';
 import { decide, headerOf } from './decide.ts';
 import type { Deliverer } from './deliver.ts';
-import type { Delivery, Failure, Fate, GivenUp, Hold, Origin, Outcome } from './fate.ts';
+import {
+  type Delivery,
+  type Failure,
+  type Fate,
+  type GivenUp,
+  type Hold,
+  type Origin,
+  type Outcome,
+  RevokedError,
+} from './fate.ts';
 import { TriggerLimit } from './limit.ts';
 import { hopsOfDelivery, type Reply, replyOf } from './reply.ts';
 import { toRetryRecord } from './retry.ts';
@@ -83,7 +92,7 @@ export class Pipeline {
   deliver(delivery: Delivery, hold: Hold): void {
     this.limitOf(delivery.trigger).add(async () => {
       if (this.#isDraining || hold.isRevoked) hold.drop();
-      else await this.#settle(this.#begin(delivery), hold);
+      else await this.#settle(this.#begin(delivery, hold), hold);
     });
   }
 
@@ -115,25 +124,31 @@ export class Pipeline {
   }
 
   /** What is not durable stays unsettled, and is repeated after the next start. */
-  async #settle(durable: Promise<void>, hold: Hold): Promise<void> {
+  async #settle(durable: Promise<Settling>, hold: Hold): Promise<void> {
     try {
-      await durable;
+      if ((await durable) === 'kept') return;
     } catch (error) {
       hold.drop();
       const { broker, logger, signal } = this.#options;
-      if (!signal.aborted) logger.error({ broker, err: error }, 'a delivery failed by a bug in Posthorn; not settled');
+      if (signal.aborted || error instanceof RevokedError) return;
+      logger.error({ broker, err: error }, 'a delivery failed by a bug in Posthorn; not settled');
       return;
     }
     hold.settle();
   }
 
+  /** Cuts the requests of ordered triggers whose records are another's by now: what comes next there is not ours. */
+  cutRevoked(): void {
+    this.#options.deliverer.cutRevoked();
+  }
+
   /** The delivery's turn has come, under the revision of its trigger that is in force now. */
-  #begin(waiting: Delivery): Promise<void> {
+  #begin(waiting: Delivery, hold: Hold): Promise<Settling> {
     const trigger = this.#options.registry.snapshot().triggers.get(waiting.trigger.uid);
     if (!trigger) return this.#abandon(waiting);
     const delivery = { ...waiting, trigger };
     const { target } = delivery;
-    if (target.kind === 'subscriber') return this.#attempt(delivery, trigger.subscriberUri);
+    if (target.kind === 'subscriber') return this.#attempt(delivery, trigger.subscriberUri, hold);
     const sinkUri = trigger.delivery.deadLetterSinkUri;
     // A revision may have taken the sink away.
     return sinkUri === null ? this.#appendFailure(delivery, target.failure, null) : this.#attempt(delivery, sinkUri);
@@ -147,19 +162,25 @@ export class Pipeline {
     await this.#appendFailure(delivery, failureOf(delivery, 'trigger deleted', null, clock.now()), null);
   }
 
-  async #attempt(waiting: Delivery, url: string): Promise<void> {
+  /** @param hold of a subscriber's attempt, which may be retried in its place; none for a dead letter sink */
+  async #attempt(waiting: Delivery, url: string, hold?: Hold): Promise<Settling> {
     const { clock } = this.#options;
     const startedAtMs = clock.now();
     const delivery = { ...waiting, firstAttemptAtMs: waiting.firstAttemptAtMs ?? startedAtMs };
-    const outcome = await this.#call(delivery, url);
+    const outcome = await this.#call(delivery, url, hold);
     const { delivery: policy } = delivery.trigger;
     const fate = decide(outcome, delivery.attempt, policy, clock.now(), Math.random());
     if (fate.kind !== 'delivered') this.#logFailure(delivery, url, outcome, fate, clock.now() - startedAtMs);
+    if (fate.kind === 'retry' && hold?.retryInPlace) {
+      this.#tally(delivery.trigger).retried();
+      hold.retryInPlace({ ...delivery, attempt: fate.attempt }, fate.atMs);
+      return 'kept';
+    }
     await this.#apply(delivery, fate, outcome);
   }
 
   /** One request, observed. */
-  async #call(delivery: Delivery, url: string): Promise<Outcome> {
+  async #call(delivery: Delivery, url: string, hold?: Hold): Promise<Outcome> {
     const { clock, deliverer } = this.#options;
     const { trigger, target } = delivery;
     const hops = hopsOfDelivery(delivery.event);
@@ -169,7 +190,8 @@ export class Pipeline {
     const startedAt = clock.monotonic();
     tally.started();
     try {
-      const outcome = await deliverer.attempt({ ...delivery, event }, url, hops);
+      const isRevoked = hold?.retryInPlace && (() => hold.isRevoked);
+      const outcome = await deliverer.attempt({ ...delivery, event }, url, hops, isRevoked);
       tally.ended(classOf(outcome), (clock.monotonic() - startedAt) / 1_000);
       return outcome;
     } catch (error) {
@@ -350,6 +372,10 @@ export interface PipelineOptions {
   /** Aborts when what is still in flight is to be cut. */
   readonly signal: AbortSignal;
 }
+
+/** What an attempt came to: its fate is durable, or the lane keeps the delivery in its place. */
+// biome-ignore lint/suspicious/noConfusingVoidType: a fate that is applied has nothing more to say
+type Settling = 'kept' | void;
 
 /** When a delivery is tried next, and why. */
 interface Next {

@@ -8,6 +8,7 @@ import type {
   LogRecord,
   LostRange,
   RecordBatch,
+  StartAt,
   TopicCommit,
   TopicPartition,
 } from '../../broker/log/log.ts';
@@ -299,7 +300,7 @@ const commitMs = 100;
 export interface LaneReaderOptions {
   readonly log: Log;
   readonly group: string;
-  readonly startAt: 'earliest' | 'latest';
+  readonly startAt: StartAt;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly window: WindowLimits;

@@ -1,11 +1,9 @@
+import { groupAt } from '../../broker/trigger/lane-spans.ts';
 import type { Trigger } from '../../broker/trigger/trigger.ts';
-import type { CloudEvent } from '../../event/event.ts';
-import { fromRecord } from '../../event/kafka.ts';
 import type { Timer } from '../../runtime/clock.ts';
-import { messageOf } from '../../runtime/errors.ts';
-import type { Delivery, Hold, Origin } from '../fate.ts';
-import { traceOf } from '../record-headers.ts';
-import { type LaneOptions, originOf, reportingOf } from './lane.ts';
+import type { Delivery, Hold } from '../fate.ts';
+import { type DecodedRecord, firstDelivery, Intake } from './intake.ts';
+import { type LaneOptions, reportingOf } from './lane.ts';
 import { LaneReader, type TakenRecord } from './reader.ts';
 
 export interface SharedLaneOptions extends LaneOptions {
@@ -25,14 +23,13 @@ export interface SharedLaneOptions extends LaneOptions {
 export class SharedLane {
   readonly #options: SharedLaneOptions;
   readonly #reader: LaneReader;
-  readonly #unmatched: DecodedRecord[] = [];
+  readonly #intake: Intake;
   readonly #matched = new MatchedRecords();
   /** Uids of triggers whose deliveries go to their retry topic until they are relieved. */
   readonly #spilling = new Set<string>();
   /** On the monotonic clock: since when a delivery is held although others could go on. */
   #heldSinceMs: number | undefined;
   #holdTimer: Timer | undefined;
-  #isAwaitingFresh = false;
   #isPlacing = false;
   /** One function, so that a limit calls it once however often it was asked to. */
   readonly #placeAgain = (): void => this.#place();
@@ -41,9 +38,10 @@ export class SharedLane {
   constructor(options: SharedLaneOptions) {
     this.#options = options;
     const { log, group, startAt, clock, logger, window } = options;
+    this.#intake = new Intake(options, (events) => this.#match(events));
     this.#reader = new LaneReader({
       ...{ log, group, startAt, clock, logger, window },
-      onRecord: (taken) => this.#receive(taken),
+      onRecord: (taken) => this.#intake.receive(taken),
       onRevoked: () => this.#dropRevoked(),
       ...reportingOf(options, group),
     });
@@ -62,51 +60,22 @@ export class SharedLane {
   async close(signal: AbortSignal): Promise<void> {
     this.#closing.abort();
     this.#holdTimer?.cancel();
-    for (const { taken } of this.#unmatched.splice(0)) taken.drop();
+    this.#intake.close();
     this.#matched.dropAll();
     await this.#reader.close(signal);
   }
 
-  #receive(taken: TakenRecord): void {
-    const { record } = taken;
-    const origin = originOf(taken, this.#options.clock);
-    let event: CloudEvent;
-    try {
-      event = fromRecord(record);
-    } catch (error) {
-      this.#options.pipeline.unreadable(record, origin, messageOf(error), taken);
-      return;
-    }
-    this.#unmatched.push({ taken, event, origin });
-    this.#match();
-  }
-
-  /** Matches what was taken, unless a trigger may have been applied that is not known here. */
-  #match(): void {
-    const { registry } = this.#options;
-    if (this.#unmatched.length === 0 || this.#closing.signal.aborted) return;
-    if (!registry.isFresh()) {
-      this.#matchWhenFresh();
-      return;
-    }
-    const { index } = registry.snapshot();
-    for (const decoded of this.#unmatched.splice(0)) {
-      const triggers = index.match(decoded.event);
+  #match(events: readonly DecodedRecord[]): void {
+    const { index } = this.#options.registry.snapshot();
+    for (const decoded of events) {
+      const { partition, record } = decoded.taken;
+      const triggers = index.match(decoded.event).filter(({ laneSpans }) => {
+        return groupAt(laneSpans, partition, record.offset) === 'shared';
+      });
       if (triggers.length === 0) decoded.taken.settle();
       else this.#matched.push(decoded, triggers);
     }
     this.#place();
-  }
-
-  #matchWhenFresh(): void {
-    if (this.#isAwaitingFresh) return;
-    this.#isAwaitingFresh = true;
-    const again = (): void => {
-      this.#isAwaitingFresh = false;
-      this.#match();
-    };
-    // It rejects only when this lane or the registry closes.
-    this.#options.registry.whenFresh(this.#closing.signal).then(again, () => {});
   }
 
   /** Places deliveries until one must wait. */
@@ -167,11 +136,7 @@ export class SharedLane {
   }
 
   #dropRevoked(): void {
-    const kept = this.#unmatched.splice(0);
-    for (const decoded of kept) {
-      if (decoded.taken.isRevoked) decoded.taken.drop();
-      else this.#unmatched.push(decoded);
-    }
+    this.#intake.dropRevoked();
     this.#matched.dropRevoked();
   }
 
@@ -184,12 +149,6 @@ export class SharedLane {
 
 /** How long a busy trigger may hold back others that have room: the design's 50 ms. */
 const holdMs = 50;
-
-interface DecodedRecord {
-  readonly taken: TakenRecord;
-  readonly event: CloudEvent;
-  readonly origin: Origin;
-}
 
 interface Placeable {
   readonly delivery: Delivery;
@@ -228,19 +187,7 @@ class MatchedRecords {
     const record = this.#records[this.#record];
     const trigger = record?.triggers[this.#trigger];
     if (!record || !trigger) return undefined;
-    const { event, origin, taken } = record.decoded;
-    return {
-      hold: record.hold,
-      delivery: {
-        trigger,
-        event,
-        attempt: 1,
-        trace: traceOf(taken.record.headers),
-        origin,
-        firstAttemptAtMs: null,
-        target: { kind: 'subscriber' },
-      },
-    };
+    return { hold: record.hold, delivery: firstDelivery(record.decoded, trigger) };
   }
 
   /** Removes the first. */

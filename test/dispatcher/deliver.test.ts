@@ -156,6 +156,27 @@ t.test('an attempt that is cut rejects with the reason and drops its connection'
   await t.rejects(one.attempt(testDelivery(testTrigger(url)), url, 1), { message: 'stopping' }, 'none begins later');
 });
 
+t.test('only the attempts that are revoked are cut, by their own reason', async (t) => {
+  let requests = 0;
+  const url = await rawServer(t, (socket) => {
+    socket.on('data', () => {
+      requests++;
+    });
+  });
+  const one = deliverer(t);
+  const delivery = testDelivery(testTrigger(url));
+  let isRevoked = false;
+  const mayGo = one.attempt(delivery, url, 1, () => isRevoked);
+  const stays = one.attempt(delivery, url, 1);
+  await until(() => requests === 2, 'both requests');
+  one.cutRevoked();
+  isRevoked = true;
+  one.cutRevoked();
+  await t.rejects(mayGo, { name: 'RevokedError' });
+  one.cut(new Error('stopping'));
+  await t.rejects(stays, { message: 'stopping' });
+});
+
 t.test('a trace context that is none is left out, and the event is delivered', async (t) => {
   const sink = await startSink();
   t.teardown(() => sink.close());

@@ -8,7 +8,7 @@ import type { Registry, RegistrySnapshot } from '../../broker/trigger/registry.t
 import { defaultDelivery, type Trigger } from '../../broker/trigger/trigger.ts';
 import { DurableAppender } from '../../dispatcher/append.ts';
 import type { Deliverer } from '../../dispatcher/deliver.ts';
-import type { Delivery, Outcome } from '../../dispatcher/fate.ts';
+import type { Delivery, Hold, Outcome } from '../../dispatcher/fate.ts';
 import { Pipeline } from '../../dispatcher/pipeline.ts';
 import { fromRetryRecord } from '../../dispatcher/retry.ts';
 import { createMetrics } from '../../runtime/metrics.ts';
@@ -52,6 +52,7 @@ function startPipeline(triggers: readonly Trigger[]) {
       return Promise.race([answers.get(url) ?? answered(200), aborted]);
     },
     cut: () => {},
+    cutRevoked: () => {},
     close: async () => {},
   };
   const pipeline = new Pipeline({
@@ -72,9 +73,10 @@ function startPipeline(triggers: readonly Trigger[]) {
       refuse = when;
     },
     /** Delivers and tells what became of the record that it came from. */
-    run(delivery: Delivery): { state: 'held' | 'settled' | 'dropped' } {
+    run(delivery: Delivery, more: Partial<Hold> = {}): { state: 'held' | 'settled' | 'dropped' } {
       const held: { state: 'held' | 'settled' | 'dropped' } = { state: 'held' };
       pipeline.deliver(delivery, {
+        ...more,
         isRevoked: false,
         settle: () => {
           held.state = 'settled';
@@ -114,6 +116,33 @@ t.test('nothing is settled before its fate is durable, however long the log refu
     [topics.retry('all')],
   );
 });
+
+t.test(
+  'a lane that keeps a failed delivery in its place gets it back, and its dead letter goes on as any',
+  async (t) => {
+    const { run, clock, answers, appended, lines } = startPipeline([withSink]);
+    answers.set(withSink.subscriberUri, answered(503));
+    answers.set(sinkUri, answered(503));
+    const kept: { attempt: number; inMs: number }[] = [];
+    const retryInPlace = ({ attempt }: Delivery, atMs: number) => kept.push({ attempt, inMs: atMs - clock.now() });
+    const first = run(testDelivery(withSink), { retryInPlace });
+    await clock.advance(0);
+    t.equal(first.state, 'held', 'neither settled nor dropped');
+    t.same(kept, [{ attempt: 2, inMs: 1_000 }]);
+    t.same(appended, []);
+    t.match(lines, [{ msg: 'attempt failed', fate: 'retry' }]);
+
+    const last = run(testDelivery(withSink, testEvent(), { attempt: 2 }), { retryInPlace });
+    await clock.advance(0);
+    t.equal(last.state, 'settled', 'the key goes on');
+    t.equal(kept.length, 1);
+    t.same(
+      appended.map(({ topic }) => topic),
+      [topics.retry('all')],
+      'what the sink did not take waits in the retry topic',
+    );
+  },
+);
 
 t.test('a failed attempt is one line, which names the URL that was called without what may be secret', async (t) => {
   const secretive = testTrigger('http://user:word@127.0.0.1:1/hook?token=s3cret', {

@@ -16,6 +16,7 @@ export interface Handled {
   readonly id: string;
   readonly attempt: number;
   readonly atMs: number;
+  readonly delivery: Delivery;
   readonly hold: Hold;
 }
 
@@ -29,6 +30,8 @@ export class LaneDouble {
   readonly abandoned: GivenUp[] = [];
   readonly unreadable: LogRecord[] = [];
   readonly postponed: Handled[] = [];
+  /** How often requests of revoked records were cut. */
+  cuts = 0;
   /** Uids of triggers that the registry knows to be deleted. */
   readonly deleted = new Set<string>();
   #snapshot: RegistrySnapshot;
@@ -102,6 +105,7 @@ export class LaneDouble {
       id: delivery.event.attributes.id,
       attempt: delivery.attempt,
       atMs: this.clock.now(),
+      delivery,
       hold,
     });
     return {
@@ -117,6 +121,9 @@ export class LaneDouble {
       postpone: (delivery: Delivery, _next: unknown, hold: Hold) => {
         this.postponed.push(handled(delivery, hold));
         hold.settle();
+      },
+      cutRevoked: () => {
+        this.cuts++;
       },
       abandon: (delivery: GivenUp, hold: Hold) => {
         this.abandoned.push(delivery);

@@ -1,0 +1,115 @@
+import type { Test } from 'tap';
+import { KeyedArrivals, sendKeyed } from '../support/keyed.ts';
+import { Ledger, sendNumbered } from '../support/ledger.ts';
+import { type LogUnderTest, onBothLogs } from '../support/logs.ts';
+import { type PosthornProcess, startPosthorn } from '../support/posthorn.ts';
+import { seeded } from '../support/random.ts';
+import { applyTo, metric, triggerYaml } from '../support/triggers.ts';
+import { until } from '../support/until.ts';
+
+const ordered = { 'kafka.eventing.knative.dev/delivery.order': 'ordered' };
+const own = { 'posthorn.dev/consumer-group': 'own' };
+const { seed, random } = seeded();
+
+onBothLogs('the events of a key go out in order, one at a time, through failures and a kill', async (t, log) => {
+  t.comment(`seed ${seed}`);
+  const keys = Array.from({ length: 40 }, (_, i) => `k${i}`);
+  const perKey = 60;
+  const arrivals = new KeyedArrivals();
+  const sink = await arrivals.startSink(
+    () => ({ status: random() < 0.1 ? 503 : 200 }),
+    () => random() * 10,
+  );
+  t.teardown(() => sink.close());
+  let posthorn = await started(t, log);
+  const delivery = '{ retry: 20, backoffPolicy: linear, backoffDelay: PT0.01S }';
+  await applyTo(posthorn.adminUrl, triggerYaml('in-order', sink.url, { annotations: ordered, delivery }));
+
+  const sending = sendKeyed(keys, { first: 1, last: perKey }, () => posthorn.url);
+  await until(() => arrivals.events > (keys.length * perKey) / 3, 'a third to arrive', 60_000);
+  await posthorn.kill();
+  // What was cut in the middle may still be at the sink: it counts as out until it is answered.
+  const overlapsBefore = arrivals.overlaps;
+  posthorn = await started(t, log);
+  await sending;
+  await until(() => arrivals.events === keys.length * perKey, 'every event to arrive', 120_000);
+  t.equal(arrivals.outOfOrder, 0, 'first deliveries of each key in order');
+  t.equal(overlapsBefore, 0, 'one of a key at a time');
+  t.ok(arrivals.keysAtOnce > 4, `${arrivals.keysAtOnce} keys at once`);
+  t.equal(await metric(posthorn.adminUrl, 'posthorn_retry_spills_total'), 0);
+  t.equal(await posthorn.stop(), 0);
+});
+
+onBothLogs('a key whose event fails holds only itself, until that is dead-lettered', async (t, log) => {
+  const arrivals = new KeyedArrivals();
+  let isMended = false;
+  const sink = await arrivals.startSink((key, number) => {
+    return { status: key === 'bad' && number === 1 && !isMended ? 500 : 200 };
+  });
+  t.teardown(() => sink.close());
+  const posthorn = await started(t, log);
+  const slow = '{ retry: 50, backoffPolicy: linear, backoffDelay: PT0.05S }';
+  const soon = '{ retry: 2, backoffPolicy: linear, backoffDelay: PT0.01S }';
+  const yaml = (delivery: string) => triggerYaml('in-order', sink.url, { annotations: ordered, delivery });
+  await applyTo(posthorn.adminUrl, yaml(slow));
+  await sendKeyed(['bad', 'good', 'fine'], { first: 1, last: 30 }, () => posthorn.url);
+  await until(() => arrivals.events === 61, 'the other keys to have everything', 30_000);
+  t.same(arrivals.firsts.get('bad'), [1]);
+
+  // The new settings hold for what waits: attempts are used up now.
+  await applyTo(posthorn.adminUrl, yaml(soon));
+  await until(() => arrivals.events === 90, 'the key to go on', 30_000);
+  isMended = true;
+  t.equal(arrivals.outOfOrder, 0);
+  t.equal(arrivals.overlaps, 0);
+  t.equal(await metric(posthorn.adminUrl, 'posthorn_dead_letters_total', { reason: 'attempts_exhausted' }), 1);
+  t.equal(await posthorn.stop(), 0);
+});
+
+onBothLogs('a trigger that changes its lane under load, there and back, misses nothing', async (t, log) => {
+  const ledger = new Ledger();
+  const [moving, other] = [await ledger.startSink('moving'), await ledger.startSink('other')];
+  t.teardown(() => Promise.all([moving.close(), other.close()]));
+  let posthorn = await started(t, log);
+  const yaml = (annotations: Record<string, string>) => triggerYaml('moving', moving.url, { annotations });
+  await applyTo(posthorn.adminUrl, yaml({}), triggerYaml('other', other.url));
+
+  const sent = new AbortController();
+  const events = 1_000_000;
+  const sending = sendNumbered(ledger, { first: 1, last: events }, () => posthorn.url, {
+    concurrency: 4,
+    signal: sent.signal,
+  });
+  const more = async (count: number) => {
+    const goal = ledger.accepted.size + count;
+    await until(() => ledger.accepted.size >= goal, `${goal} to be accepted`, 60_000);
+  };
+  await more(200);
+  await applyTo(posthorn.adminUrl, yaml(own));
+  await more(200);
+  await applyTo(posthorn.adminUrl, yaml(ordered));
+  await more(200);
+  await applyTo(posthorn.adminUrl, yaml({}));
+  // In the middle of going back.
+  await posthorn.kill();
+  posthorn = await started(t, log);
+  await more(200);
+  await applyTo(posthorn.adminUrl, yaml(own));
+  await more(200);
+  sent.abort();
+  await sending;
+  const missing = () => ledger.missingAt('moving').length + ledger.missingAt('other').length;
+  await until(() => missing() === 0, 'every event to arrive at both', 60_000);
+  t.equal(missing(), 0);
+  t.comment(
+    `${ledger.accepted.size} events; repeated at the one that moved ${ledger.duplicatesAt('moving')}, ` +
+      `at the other ${ledger.duplicatesAt('other')}`,
+  );
+  t.equal(await posthorn.stop(), 0);
+});
+
+async function started(t: Test, log: LogUnderTest): Promise<PosthornProcess> {
+  const posthorn = await startPosthorn([...log.args]);
+  t.teardown(() => posthorn.kill());
+  return posthorn;
+}
