@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { Logger } from 'pino';
 import { type Clock, sleep, type Timer } from '../runtime/clock.ts';
 import { messageOf, PosthornError } from '../runtime/errors.ts';
-import { LogUnavailableError } from './log/errors.ts';
+import { isOutage, LogUnavailableError } from './log/errors.ts';
 import type { Log } from './log/log.ts';
 import { brokerOfRegistryTopic, type TopicSettings } from './topics.ts';
 import { brokerFromManifest, type Problem } from './trigger/manifest.ts';
@@ -273,8 +273,10 @@ class LogBrokers implements Brokers {
       this.#discoveryFailed = false;
     } catch (error) {
       if (this.#closing.signal.aborted) return;
-      if (!this.#discoveryFailed) this.#logger.error({ err: error }, `can't look for brokers: ${messageOf(error)}`);
-      this.#discoveryFailed = true;
+      if (!isOutage(error)) {
+        if (!this.#discoveryFailed) this.#logger.error({ err: error }, `can't look for brokers: ${messageOf(error)}`);
+        this.#discoveryFailed = true;
+      }
     }
     this.#scheduleDiscovery();
   }

@@ -1,5 +1,5 @@
 import type { Logger } from 'pino';
-import { RecordTooLargeError } from '../broker/log/errors.ts';
+import { isOutage, RecordTooLargeError } from '../broker/log/errors.ts';
 import type { Gatherer } from '../broker/log/gather.ts';
 import type { NewRecord } from '../broker/log/log.ts';
 import { type Clock, sleep } from '../runtime/clock.ts';
@@ -31,7 +31,8 @@ export class DurableAppender {
         return await this.#gatherer.append(topic, record, partition);
       } catch (error) {
         if (error instanceof RecordTooLargeError) throw error;
-        this.#logger.warn({ topic, error: messageOf(error), delayMs }, 'append failed, is repeated');
+        const level = isOutage(error) ? 'debug' : 'warn';
+        this.#logger[level]({ topic, error: messageOf(error), delayMs }, 'append failed, is repeated');
       }
       await sleep(this.#clock, delayMs, this.#signal);
       this.#signal.throwIfAborted();

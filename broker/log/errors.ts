@@ -23,9 +23,18 @@ export class LogFullError extends PosthornError {
 
 /** The log can't be reached or did not answer in time; whether an append is in, is not known. */
 export class LogUnavailableError extends PosthornError {
-  constructor(what: string, options?: ErrorOptions) {
+  readonly isOutage: boolean;
+
+  /** @param options `isOutage`: trying again may help, and the log's own lines tell how long it lasts */
+  constructor(what: string, { isOutage = false, ...options }: ErrorOptions & { readonly isOutage?: boolean } = {}) {
     super('LOG_UNAVAILABLE', what, options);
+    this.isOutage = isOutage;
   }
+}
+
+/** Whether the log's own lines tell of it: whoever else it befalls has only to say so at the level debug. */
+export function isOutage(error: unknown): boolean {
+  return error instanceof LogUnavailableError && error.isOutage;
 }
 
 /** Another process holds the embedded log. */

@@ -2,7 +2,7 @@ import type { Logger } from 'pino';
 import type { Clock, Timer } from '../../runtime/clock.ts';
 import { messageOf } from '../../runtime/errors.ts';
 import { TriggerIndex } from '../filter/trigger-index.ts';
-import { LogUnavailableError } from '../log/errors.ts';
+import { isOutage, LogUnavailableError } from '../log/errors.ts';
 import type { Log } from '../log/log.ts';
 import { type BrokerTopics, brokerTopics } from '../topics.ts';
 import { emptyState, fold, type RegistryState } from './registry-state.ts';
@@ -90,6 +90,7 @@ export class RegistryReader implements Registry {
   #begun = 0;
   #applied = 0;
   #failures = 0;
+  #isFailureTold = false;
   #checks: Promise<void> = Promise.resolve();
   #timer: Timer | null = null;
   #closed = false;
@@ -240,12 +241,14 @@ export class RegistryReader implements Registry {
     if (this.#closed) return;
     this.#failures++;
     if (!this.#log.sharedByProcesses) this.#freshUntilMs = Number.NEGATIVE_INFINITY;
-    if (this.#failures > 1) return;
+    if (this.#isFailureTold || isOutage(error)) return;
+    this.#isFailureTold = true;
     this.#logger.error({ err: error }, `registry can't be read, trying on: ${messageOf(error)}`);
   }
 
   #recovered(): void {
-    if (this.#failures > 0) this.#logger.info({ failures: this.#failures }, 'registry is read again');
+    if (this.#isFailureTold) this.#logger.info({ failures: this.#failures }, 'registry is read again');
+    this.#isFailureTold = false;
     this.#failures = 0;
   }
 

@@ -1,4 +1,5 @@
 import type { Logger } from 'pino';
+import { isOutage } from '../../broker/log/errors.ts';
 import type { Log, LostRange } from '../../broker/log/log.ts';
 import type { Registry } from '../../broker/trigger/registry.ts';
 import type { Clock } from '../../runtime/clock.ts';
@@ -33,7 +34,10 @@ export function reportingOf(
     },
     onDisturbed(error: Error) {
       metrics.consumerDisturbances.inc({ group });
-      logger.warn({ group, error: error.message }, 'consumer disturbed, is being repaired');
+      logger[isOutage(error) ? 'debug' : 'warn'](
+        { group, error: error.message },
+        'consumer disturbed, is being repaired',
+      );
     },
   };
 }

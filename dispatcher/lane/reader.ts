@@ -1,5 +1,5 @@
 import type { Logger } from 'pino';
-import { StaleEpochError } from '../../broker/log/errors.ts';
+import { isOutage, StaleEpochError } from '../../broker/log/errors.ts';
 import type {
   Assignment,
   ConsumerHandler,
@@ -285,7 +285,8 @@ export class LaneReader {
     } catch (error) {
       for (const owned of dirty) owned.dirty = true;
       if (error instanceof StaleEpochError) return;
-      this.#options.logger.warn({ group: this.#options.group, error: messageOf(error) }, 'commit failed, is repeated');
+      const { logger, group } = this.#options;
+      logger[isOutage(error) ? 'debug' : 'warn']({ group, error: messageOf(error) }, 'commit failed, is repeated');
     }
   }
 }

@@ -1,10 +1,11 @@
-import { pino } from 'pino';
 import t from 'tap';
 import { LogUnavailableError, RecordTooLargeError } from '../../broker/log/errors.ts';
 import { Appender, type AppenderOptions } from '../../broker/log/kafka/append.ts';
 import { kafkajsVersion } from '../../broker/log/kafka/kafkajs.ts';
+import { Outage } from '../../broker/log/kafka/outage.ts';
 import { systemClock } from '../../runtime/clock.ts';
 import { ManualClock } from '../support/manual-clock.ts';
+import { silent } from '../support/silent.ts';
 
 const errorCodes = { notLeader: 6, messageTooLarge: 10, notEnoughReplicas: 19, topicAuthorizationFailed: 29 };
 const record = { key: null, value: Buffer.from('value'), headers: {} };
@@ -44,7 +45,8 @@ function scripted(script: readonly (readonly Answer[] | Error)[], options: Parti
     cluster: { toLeader, forgetTopic: () => {} } as AppenderOptions['cluster'],
     appendTimeoutMs: 5_000,
     clock: systemClock,
-    logger: pino({ level: 'silent' }),
+    logger: silent,
+    outage: new Outage(systemClock, silent),
     maxMessageBytes: async () => 1_000,
     ...options,
   });

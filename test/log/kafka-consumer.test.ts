@@ -4,6 +4,7 @@ import t from 'tap';
 import { Cluster } from '../../broker/log/kafka/cluster.ts';
 import { KafkaConsumer } from '../../broker/log/kafka/consumer.ts';
 import { type KafkaLogOptions, openKafkaLog } from '../../broker/log/kafka/kafka-log.ts';
+import { Outage } from '../../broker/log/kafka/outage.ts';
 import type { Log } from '../../broker/log/log.ts';
 import { systemClock } from '../../runtime/clock.ts';
 import { kafkaBrokers } from '../support/kafka.ts';
@@ -143,18 +144,30 @@ for (const point of ['JoinGroup', 'SyncGroup'] as const) {
     await before.join(log, { group, topics: [topic], startAt: 'earliest' });
     await eventually(() => before.assignments.length === 2, 'the starts are committed');
     await before.close();
+    const outage = new Outage(systemClock, silent);
     const newCluster = (): Cluster =>
       new Cluster(
         brokers.map((broker) => ({ host: broker.split(':')[0] ?? '', port: Number(broker.split(':')[1]) })),
         { clientId: 'test', ssl: null, sasl: null, connectTimeoutMs: 3_000, requestTimeoutMs: 10_000 },
         systemClock,
         silent,
+        outage,
       );
     const [own, shared] = [newCluster(), newCluster()];
     t.teardown(() => shared.close());
     const handler = new Collector();
     const consumer = new KafkaConsumer({
-      ...{ group, topics: [topic], startAt: 'earliest', handler, own, shared, logger: silent, clock: systemClock },
+      ...{
+        group,
+        topics: [topic],
+        startAt: 'earliest',
+        handler,
+        own,
+        shared,
+        logger: silent,
+        clock: systemClock,
+        outage,
+      },
       ...{ sessionTimeoutMs: 15_000, heartbeatMs: 100, growthCheckMs: 10_000 },
     });
     let closing: Promise<void> | null = null;

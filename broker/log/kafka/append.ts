@@ -5,6 +5,7 @@ import { encodedBytes, type NewRecord } from '../log.ts';
 import type { Cluster } from './cluster.ts';
 import { beforeDeadline, code, KafkaCodeError, persist } from './kafka-error.ts';
 import type { KafkajsMessage } from './kafkajs.ts';
+import type { Outage } from './outage.ts';
 
 /** How long a leader may wait for its replicas in one attempt, in milliseconds. Below the request timeout. */
 const acknowledgeTimeoutMs = 8_000;
@@ -14,6 +15,7 @@ export interface AppenderOptions {
   readonly appendTimeoutMs: number;
   readonly clock: Clock;
   readonly logger: Logger;
+  readonly outage: Outage;
   maxMessageBytes(topic: string): Promise<number>;
 }
 
@@ -69,7 +71,7 @@ export class Appender {
     records: readonly NewRecord[],
     deadlineMs: number,
   ): Promise<number> {
-    const { clock, logger } = this.#options;
+    const { clock, logger, outage } = this.#options;
     const what = `appending to ${topic}[${partition}]`;
     try {
       return await beforeDeadline(
@@ -77,7 +79,7 @@ export class Appender {
         clock,
         `${what} was not answered in time; whether it is in, is not known`,
         () =>
-          persist({ what, topic, deadlineMs, clock, logger }, async () => {
+          persist({ what, topic, deadlineMs, clock, logger, outage }, async () => {
             if (this.#closed) throw new LogUnavailableError('the log is closed');
             return this.#attempt(topic, partition, messages);
           }),

@@ -3,6 +3,7 @@ import type { Clock } from '../../../runtime/clock.ts';
 import { type Address, Brokers } from './brokers.ts';
 import { code, KafkaCodeError, persist, requireNone } from './kafka-error.ts';
 import type { Api, ConnectionOptions, Decode } from './kafkajs.ts';
+import type { Outage } from './outage.ts';
 
 /** A leader that has moved is found when a request is refused; this bounds how long a topic's growth is not seen. */
 const metadataMaxAgeMs = 30_000;
@@ -27,14 +28,16 @@ export class Cluster {
   readonly #brokers: Brokers;
   readonly #clock: Clock;
   readonly #logger: Logger;
+  readonly #outage: Outage;
   readonly #topics = new Map<string, CachedTopic>();
   readonly #coordinators = new Map<string, number>();
   #controller = -1;
 
-  constructor(bootstrap: readonly Address[], options: ConnectionOptions, clock: Clock, logger: Logger) {
+  constructor(bootstrap: readonly Address[], options: ConnectionOptions, clock: Clock, logger: Logger, outage: Outage) {
     this.#brokers = new Brokers(bootstrap, options, logger);
     this.#clock = clock;
     this.#logger = logger;
+    this.#outage = outage;
   }
 
   /** How many brokers there are, as far as known. */
@@ -49,7 +52,7 @@ export class Cluster {
     { topic, timeoutMs = questionTimeoutMs, signal }: { topic?: string; timeoutMs?: number; signal?: AbortSignal } = {},
   ): Promise<T> {
     const deadlineMs = this.#clock.monotonic() + timeoutMs;
-    const persistence = { what, deadlineMs, clock: this.#clock, logger: this.#logger };
+    const persistence = { what, deadlineMs, clock: this.#clock, logger: this.#logger, outage: this.#outage };
     return persist(
       { ...persistence, ...(topic === undefined ? {} : { topic }), ...(signal === undefined ? {} : { signal }) },
       attempt,

@@ -6,6 +6,7 @@ import type { ConsumeOptions, LogConsumer, TopicCommit, TopicPartition } from '.
 import type { Cluster } from './cluster.ts';
 import { beforeDeadline } from './kafka-error.ts';
 import { type Generation, isOustedError, isRebalanceError, Membership } from './membership.ts';
+import type { Outage } from './outage.ts';
 import { readPositions } from './positions.ts';
 import { beyondEndError, partitionKey, Reader } from './reader.ts';
 
@@ -34,6 +35,7 @@ export interface KafkaConsumerOptions extends ConsumeOptions {
   readonly growthCheckMs: number;
   readonly clock: Clock;
   readonly logger: Logger;
+  readonly outage: Outage;
 }
 
 /**
@@ -197,7 +199,7 @@ export class KafkaConsumer implements LogConsumer {
 
   /** Reads the positions, tells the handler, and begins to fetch. */
   async #begin(generation: Generation, signal: AbortSignal): Promise<void> {
-    const { own, shared, group, startAt, handler, clock, sessionTimeoutMs } = this.#options;
+    const { own, shared, group, startAt, handler, clock, outage, sessionTimeoutMs } = this.#options;
     const question = { cluster: shared, membership: this.#membership, group, generation, startAt };
     const options = { timeoutMs: 2 * sessionTimeoutMs, signal };
     const positions = await shared.ask(
@@ -214,7 +216,7 @@ export class KafkaConsumer implements LogConsumer {
     for (const beyond of positions.beyond) if (!signal.aborted) handler.disturbed(beyondEndError(beyond));
     if (signal.aborted) return;
     this.#reader = new Reader({
-      ...{ cluster: own, assignments: positions.assignments, paused: this.#paused, handler, clock },
+      ...{ cluster: own, assignments: positions.assignments, paused: this.#paused, handler, clock, outage },
       disturbed: (error) => this.#disturbed(error),
     });
     this.#reader.start();
@@ -222,7 +224,8 @@ export class KafkaConsumer implements LogConsumer {
 
   /** Resolves when it is time to join again. @throws Error when the group has, or must have, given us up */
   async #keepAlive(generation: Generation, signal: AbortSignal): Promise<void> {
-    const { clock, heartbeatMs, sessionTimeoutMs, growthCheckMs } = this.#options;
+    const { group, clock, heartbeatMs, sessionTimeoutMs, growthCheckMs, outage } = this.#options;
+    const what = `the heartbeats of group ${group}`;
     let answeredMs = clock.monotonic();
     let growthCheckedMs = answeredMs;
     for (;;) {
@@ -236,13 +239,14 @@ export class KafkaConsumer implements LogConsumer {
       try {
         await this.#membership.heartbeat(generation);
         answeredMs = clock.monotonic();
+        outage.worked(what);
       } catch (error) {
         if (signal.aborted || isRebalanceError(error)) return;
         if (isOustedError(error)) throw error;
+        outage.failed(what, error, nowMs);
         if (clock.monotonic() - answeredMs > sessionTimeoutMs) {
-          throw new Error(`no heartbeat was answered for ${sessionTimeoutMs} ms: ${messageOf(error)}`, {
-            cause: error,
-          });
+          const message = `no heartbeat was answered for ${sessionTimeoutMs} ms: ${messageOf(error)}`;
+          throw new LogUnavailableError(message, { cause: error, isOutage: true });
         }
         continue;
       }

@@ -3,6 +3,7 @@ import { type Clock, sleep } from '../../../runtime/clock.ts';
 import { messageOf, PosthornError } from '../../../runtime/errors.ts';
 import { LogUnavailableError, UnknownTopicError } from '../errors.ts';
 import { describeErrorCode } from './kafkajs.ts';
+import type { Outage } from './outage.ts';
 
 /** The error codes of Kafka's protocol that we decide by. */
 export const code = {
@@ -63,9 +64,6 @@ export function requireNone(errorCode: number, what: string): void {
 const firstPauseMs = 50;
 const longestPauseMs = 500;
 
-/** What one failure tells of comes again at most this often, in milliseconds. */
-const warnEveryMs = 10_000;
-
 /**
  * A broker that has not heard yet of a new topic says it does not exist. Kafka spreads that within some ten
  * milliseconds; a topic that is unknown for this long does not exist.
@@ -81,6 +79,7 @@ export interface Persistence {
   readonly deadlineMs: number;
   readonly clock: Clock;
   readonly logger: Logger;
+  readonly outage: Outage;
   readonly signal?: AbortSignal;
 }
 
@@ -89,30 +88,31 @@ export interface Persistence {
  * @throws UnknownTopicError, LogUnavailableError, and PosthornErrors of the attempt
  */
 export async function persist<T>(persistence: Persistence, attempt: () => Promise<T>): Promise<T> {
-  const { what, topic, deadlineMs, clock, logger, signal } = persistence;
-  const beganMs = clock.monotonic();
-  let warnAtMs = beganMs + warnEveryMs / 2;
+  const { what, topic, deadlineMs, clock, logger, outage, signal } = persistence;
   let unknownSinceMs: number | null = null;
   for (let pauseMs = firstPauseMs; ; pauseMs = Math.min(pauseMs * 2, longestPauseMs)) {
     signal?.throwIfAborted();
+    const beganMs = clock.monotonic();
     try {
-      return await attempt();
+      const result = await attempt();
+      outage.worked(what);
+      return result;
     } catch (error) {
       if (error instanceof PosthornError) throw error;
       signal?.throwIfAborted();
       const nowMs = clock.monotonic();
       unknownSinceMs = isUnknownTopic(error) ? (unknownSinceMs ?? nowMs) : null;
       if (topic !== undefined && unknownSinceMs !== null && nowMs - unknownSinceMs >= unknownTopicPatienceMs) {
+        outage.gaveUp(what);
         throw new UnknownTopicError(topic);
       }
-      if (!isTransient(error) || nowMs + pauseMs >= deadlineMs) {
-        throw new LogUnavailableError(`${what} failed: ${messageOf(error)}`, { cause: error });
+      const isOutage = isTransient(error);
+      if (isOutage) outage.failed(what, error, beganMs);
+      else outage.gaveUp(what);
+      if (!isOutage || nowMs + pauseMs >= deadlineMs) {
+        throw new LogUnavailableError(`${what} failed: ${messageOf(error)}`, { cause: error, isOutage });
       }
       logger.debug({ err: messageOf(error) }, `${what} failed and is tried again`);
-      if (nowMs >= warnAtMs) {
-        logger.warn({ err: messageOf(error), forMs: Math.round(nowMs - beganMs) }, `${what} keeps failing`);
-        warnAtMs = nowMs + warnEveryMs;
-      }
     }
     await sleep(clock, pauseMs, signal);
   }
@@ -145,7 +145,7 @@ export async function beforeDeadline<T>(
 ): Promise<T> {
   const { promise: late, reject } = Promise.withResolvers<never>();
   const timer = clock.setTimer(
-    () => reject(new LogUnavailableError(message)),
+    () => reject(new LogUnavailableError(message, { isOutage: true })),
     Math.max(0, deadlineMs - clock.monotonic()),
   );
   try {

@@ -24,6 +24,7 @@ import { readOnce } from './fetch.ts';
 import { code } from './kafka-error.ts';
 import type { ConnectionOptions } from './kafkajs.ts';
 import { earliest, fetchCommits, latest, listOffsets, offsetOf, partitionOffsets } from './offsets.ts';
+import { Outage } from './outage.ts';
 import { Topics } from './topics.ts';
 
 export interface KafkaLogOptions {
@@ -96,6 +97,7 @@ class KafkaLog implements Log {
   readonly #settings: Required<Omit<KafkaLogOptions, 'tls' | 'sasl' | 'signal'>>;
   readonly #bootstrap: readonly Address[];
   readonly #connection: ConnectionOptions;
+  readonly #outage: Outage;
   readonly #cluster: Cluster;
   readonly #appendCluster: Cluster;
   readonly #appender: Appender;
@@ -107,6 +109,7 @@ class KafkaLog implements Log {
     this.#settings = { clock: systemClock, ...defaults, ...options };
     const { clock, logger, clientId, appendTimeoutMs, replicationFactor } = this.#settings;
     this.#bootstrap = options.brokers.map(parseAddress);
+    this.#outage = new Outage(clock, logger);
     this.#connection = {
       ...{ clientId, connectTimeoutMs, requestTimeoutMs },
       ssl: tls ? withoutNullCa(tls) : null,
@@ -116,14 +119,15 @@ class KafkaLog implements Log {
     this.#appendCluster = this.#newCluster();
     this.#topics = new Topics(this.#cluster, replicationFactor, clock, logger);
     this.#appender = new Appender({
-      ...{ cluster: this.#appendCluster, appendTimeoutMs, clock, logger },
+      ...{ cluster: this.#appendCluster, appendTimeoutMs, clock, logger, outage: this.#outage },
       maxMessageBytes: async (topic) => (await this.#topics.describe(topic)).maxMessageBytes,
     });
   }
 
   #newCluster(timeoutMs = requestTimeoutMs): Cluster {
     const { clock, logger } = this.#settings;
-    return new Cluster(this.#bootstrap, { ...this.#connection, requestTimeoutMs: timeoutMs }, clock, logger);
+    const options = { ...this.#connection, requestTimeoutMs: timeoutMs };
+    return new Cluster(this.#bootstrap, options, clock, logger, this.#outage);
   }
 
   async connect(): Promise<void> {
@@ -224,7 +228,7 @@ class KafkaLog implements Log {
     const consumer = new KafkaConsumer({
       ...options,
       ...{ own: this.#newCluster(ownTimeoutMs), shared: this.#cluster },
-      ...{ sessionTimeoutMs, heartbeatMs, growthCheckMs, clock, logger },
+      ...{ sessionTimeoutMs, heartbeatMs, growthCheckMs, clock, logger, outage: this.#outage },
     });
     this.#consumers.add(consumer);
     consumer.start();

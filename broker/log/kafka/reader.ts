@@ -1,11 +1,13 @@
 import type { Clock, Timer } from '../../../runtime/clock.ts';
 import { messageOf } from '../../../runtime/errors.ts';
+import { LogUnavailableError } from '../errors.ts';
 import type { Assignment, ConsumerHandler, LogRecord, TopicPartition } from '../log.ts';
 import type { Cluster } from './cluster.ts';
 import { fetchFrom } from './fetch.ts';
 import type { FetchedPartition } from './fetch-answer.ts';
 import { code, isTransient, KafkaCodeError } from './kafka-error.ts';
 import { earliest, latest, listOffsets, offsetOf } from './offsets.ts';
+import type { Outage } from './outage.ts';
 import { decodeRecordSet } from './record-batch.ts';
 
 /**
@@ -43,6 +45,7 @@ export interface ReaderOptions {
   readonly paused: ReadonlySet<string>;
   readonly handler: Pick<ConsumerHandler, 'records' | 'lost'>;
   readonly clock: Clock;
+  readonly outage: Outage;
   disturbed(error: Error): void;
 }
 
@@ -98,6 +101,9 @@ export class Reader {
     if (this.#offering !== null) clearImmediate(this.#offering);
     for (const timer of this.#timers) timer.cancel();
     this.#timers.clear();
+    for (const { key, failsSinceMs } of this.#partitions.values()) {
+      if (failsSinceMs !== null) this.#options.outage.gaveUp(readingOf(key));
+    }
     this.#partitions.clear();
   }
 
@@ -198,6 +204,7 @@ export class Reader {
       this.#failed(partition, new KafkaCodeError(answer.errorCode, `reading ${partition.key}`));
       return false;
     }
+    if (partition.failsSinceMs !== null) this.#options.outage.worked(readingOf(partition.key));
     partition.failsSinceMs = null;
     try {
       const { records, nextOffset } = await decodeRecordSet(answer.recordSet, partition.position, answer.aborted);
@@ -271,12 +278,23 @@ export class Reader {
   #failed(partition: Partition, error: Error): void {
     const nowMs = this.#options.clock.monotonic();
     partition.failsSinceMs ??= nowMs;
-    if (nowMs - partition.failsSinceMs >= troubleAfterMs || !isTransient(error.cause ?? error)) this.#trouble(error);
+    if (!isTransient(error.cause ?? error)) {
+      this.#options.outage.gaveUp(readingOf(partition.key));
+      this.#trouble(error);
+      return;
+    }
+    this.#options.outage.failed(readingOf(partition.key), error);
+    if (nowMs - partition.failsSinceMs < troubleAfterMs) return;
+    this.#trouble(new LogUnavailableError(error.message, { cause: error, isOutage: true }));
   }
 
   #trouble(error: unknown): void {
     if (!this.#stopped) this.#options.disturbed(error instanceof Error ? error : new Error(String(error)));
   }
+}
+
+function readingOf(key: string): string {
+  return `reading ${key}`;
 }
 
 /** A position that the log has not reached: it lost its end (an unclean election), or is another log of that name. */
