@@ -1,15 +1,18 @@
 import { didYouMean } from '../../runtime/nearest.ts';
 import { describe, type Field } from './manifest-field.ts';
-import { defaultMaxInFlight, type Trigger } from './trigger.ts';
+import { type AttemptRate, defaultMaxInFlight, type Trigger } from './trigger.ts';
 
 const order = 'kafka.eventing.knative.dev/delivery.order';
 const externalTopic = 'kafka.eventing.knative.dev/external.topic';
 const maxInFlight = 'posthorn.dev/max-in-flight';
+const rate = 'posthorn.dev/rate';
+const paused = 'posthorn.dev/paused';
+const onGone = 'posthorn.dev/on-gone';
 const consumerGroup = 'posthorn.dev/consumer-group';
 const initialOffset = 'posthorn.dev/initial-offset';
 
 const known = {
-  Trigger: [maxInFlight, consumerGroup, order],
+  Trigger: [maxInFlight, rate, paused, onGone, consumerGroup, order],
   Broker: [initialOffset, externalTopic],
 } as const;
 
@@ -27,11 +30,24 @@ const withoutEffect: readonly (readonly [string, string])[] = [
 /** The tenth part of the connections that a process may have open, usually. */
 const maxInFlightMax = 10_000;
 
-export type TriggerAnnotations = Pick<Trigger, 'lane' | 'maxInFlight'>;
+/** The time of each unit of a rate, and how many attempts in it may be asked for: 100,000 a second are beyond any process. */
+const rateUnits: Readonly<Record<string, { readonly perMs: number; readonly attemptsMax: number }>> = {
+  s: { perMs: 1_000, attemptsMax: 100_000 },
+  m: { perMs: 60_000, attemptsMax: 6_000_000 },
+  h: { perMs: 3_600_000, attemptsMax: 360_000_000 },
+};
+
+export type TriggerAnnotations = Pick<Trigger, 'lane' | 'maxInFlight' | 'rate' | 'paused' | 'onGone'>;
 
 export function readTriggerAnnotations(annotations: Field): TriggerAnnotations {
   checkNames(annotations, 'Trigger');
-  return { lane: readLane(annotations), maxInFlight: readMaxInFlight(annotations.field(maxInFlight)) };
+  return {
+    lane: readLane(annotations),
+    maxInFlight: readMaxInFlight(annotations.field(maxInFlight)),
+    rate: readRate(annotations.field(rate)) ?? null,
+    paused: annotations.field(paused).oneOf(['true', 'false']) === 'true',
+    onGone: annotations.field(onGone).oneOf(['pause', 'dead-letter']) ?? 'dead-letter',
+  };
 }
 
 export interface BrokerAnnotations {
@@ -92,6 +108,19 @@ function readMaxInFlight(field: Field): number {
   if (count >= 1 && count <= maxInFlightMax) return count;
   field.error(`must be a whole number from 1 to ${maxInFlightMax}, found ${describe(text)}`);
   return defaultMaxInFlight;
+}
+
+function readRate(field: Field): AttemptRate | undefined {
+  const text = field.text();
+  if (text === undefined) return undefined;
+  const [, digits = '', name = ''] = /^(\d{1,9})\/(.*)$/.exec(text) ?? [];
+  const unit = rateUnits[name];
+  const attempts = Number(digits);
+  if (unit && attempts >= 1 && attempts <= unit.attemptsMax) return { attempts, perMs: unit.perMs };
+  const most = unit && attempts > unit.attemptsMax ? `; at most ${unit.attemptsMax}/${name}` : '';
+  return field.error(
+    `must be a whole number of attempts a second, minute or hour, as 50/s, 3000/m or 100/h, found ${describe(text)}${most}`,
+  );
 }
 
 function readTopic(field: Field): string | undefined {

@@ -1,4 +1,4 @@
-import { readBrokerAnnotations, readTriggerAnnotations } from './manifest-annotations.ts';
+import { readBrokerAnnotations, readTriggerAnnotations, type TriggerAnnotations } from './manifest-annotations.ts';
 import { readDelivery } from './manifest-delivery.ts';
 import { readDestination } from './manifest-destination.ts';
 import { describe, type Field } from './manifest-field.ts';
@@ -10,7 +10,8 @@ export const apiVersion = 'eventing.knative.dev/v1';
 
 /** What a Trigger's manifest says, before its Broker's delivery policy is known. */
 export interface TriggerSettings
-  extends Pick<Trigger, 'namespace' | 'name' | 'broker' | 'filters' | 'subscriberUri' | 'lane' | 'maxInFlight'> {
+  extends Pick<Trigger, 'namespace' | 'name' | 'broker' | 'filters' | 'subscriberUri'>,
+    TriggerAnnotations {
   /** Null: the broker's, or the default. */
   readonly delivery: DeliveryPolicy | null;
 }

@@ -43,7 +43,19 @@ export interface Trigger {
   readonly laneSpans: readonly LaneSpan[];
   /** Most requests in flight at once (`posthorn.dev/max-in-flight`). */
   readonly maxInFlight: number;
+  /** Most attempts in a time, in each process (`posthorn.dev/rate`); null: no bound. */
+  readonly rate: AttemptRate | null;
+  /** Whether its events wait for now (`posthorn.dev/paused`). */
+  readonly paused: boolean;
+  /** What a 410 says: that the event is refused, or that all wait until its next revision (`posthorn.dev/on-gone`). */
+  readonly onGone: 'dead-letter' | 'pause';
   readonly manifest: Manifest;
+}
+
+/** So many attempts in so much time. */
+export interface AttemptRate {
+  readonly attempts: number;
+  readonly perMs: number;
 }
 
 /** From when on a trigger is read by which group. */

@@ -21,6 +21,9 @@ export function triggerWith(name: string, filters: readonly Filter[], namespace 
     lane: 'shared',
     laneSpans: [],
     maxInFlight: 1,
+    rate: null,
+    paused: false,
+    onGone: 'dead-letter',
     manifest: { apiVersion: 'eventing.knative.dev/v1', kind: 'Trigger', metadata: { name } },
   };
 }

@@ -27,6 +27,9 @@ export function testTrigger(subscriberUri: string, settings: Partial<Trigger> = 
     lane: 'shared',
     laneSpans: [],
     maxInFlight: defaultMaxInFlight,
+    rate: null,
+    paused: false,
+    onGone: 'dead-letter',
     manifest: { apiVersion: 'eventing.knative.dev/v1', kind: 'Trigger', metadata: { name } },
     ...settings,
   };

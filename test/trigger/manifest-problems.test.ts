@@ -185,9 +185,9 @@ const annotations: readonly Case[] = [
   },
   {
     name: 'an annotation of a later release is unknown',
-    text: annotated('Trigger', '    posthorn.dev/rate: 50/s'),
+    text: annotated('Trigger', '    posthorn.dev/priority: high'),
     said: [
-      '6:5 error metadata.annotations["posthorn.dev/rate"]: unknown annotation; known here: posthorn.dev/max-in-flight, posthorn.dev/consumer-group',
+      '6:5 error metadata.annotations["posthorn.dev/priority"]: unknown annotation; known here: posthorn.dev/max-in-flight, posthorn.dev/rate, posthorn.dev/paused, posthorn.dev/on-gone, posthorn.dev/consumer-group',
     ],
   },
   {
@@ -223,6 +223,44 @@ const annotations: readonly Case[] = [
       `6:33 error metadata.annotations["posthorn.dev/max-in-flight"]: must be a whole number from 1 to 10000, found "${value}"`,
     ],
   })),
+  ...['50', '50 / s', '0/s', '1.5/s', '-1/m', '/s', '50/d', '50/sec', '50/S', 's', ''].map((value) => ({
+    name: `a rate of ${JSON.stringify(value)}`,
+    text: annotated('Trigger', `    posthorn.dev/rate: "${value}"`),
+    said: [
+      `6:24 error metadata.annotations["posthorn.dev/rate"]: must be a whole number of attempts a second, minute or hour, as 50/s, 3000/m or 100/h, found "${value}"`,
+    ],
+  })),
+  {
+    name: 'a rate beyond any process',
+    text: annotated('Trigger', '    posthorn.dev/rate: 100001/s'),
+    said: [
+      '6:24 error metadata.annotations["posthorn.dev/rate"]: must be a whole number of attempts a second, minute or hour, as 50/s, 3000/m or 100/h, found "100001/s"; at most 100000/s',
+    ],
+  },
+  {
+    name: 'paused without quotes',
+    text: annotated('Trigger', '    posthorn.dev/paused: true'),
+    said: [
+      '6:26 error metadata.annotations["posthorn.dev/paused"]: must be a string, found the boolean true; write "true"',
+    ],
+  },
+  {
+    name: 'paused by another word',
+    text: annotated('Trigger', '    posthorn.dev/paused: "yes"'),
+    said: ['6:26 error metadata.annotations["posthorn.dev/paused"]: must be true or false, found "yes"'],
+  },
+  {
+    name: 'an unknown answer to 410',
+    text: annotated('Trigger', '    posthorn.dev/on-gone: pauze'),
+    said: [
+      '6:27 error metadata.annotations["posthorn.dev/on-gone"]: must be pause or dead-letter, found "pauze"; did you mean pause?',
+    ],
+  },
+  {
+    name: 'a rate on a Broker',
+    text: annotated('Broker', '    posthorn.dev/rate: 50/s'),
+    said: ['6:5 error metadata.annotations["posthorn.dev/rate"]: belongs on a Trigger, this is a Broker'],
+  },
   {
     name: 'an ordered trigger in the shared group',
     text: annotated(

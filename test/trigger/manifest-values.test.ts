@@ -48,6 +48,9 @@ t.test('a Trigger with little in it has the defaults for the rest', async (t) =>
     delivery: defaultDelivery,
     lane: 'shared',
     maxInFlight: 256,
+    rate: null,
+    paused: false,
+    onGone: 'dead-letter',
     manifest,
   });
 });
@@ -61,6 +64,9 @@ metadata:
   labels: { team: orders }
   annotations:
     posthorn.dev/max-in-flight: "5"
+    posthorn.dev/rate: 50/s
+    posthorn.dev/paused: "true"
+    posthorn.dev/on-gone: pause
     posthorn.dev/consumer-group: shared
     kafka.eventing.knative.dev/delivery.order: unordered
     example.com/mine: anything
@@ -120,7 +126,22 @@ status:
     },
     lane: 'shared',
     maxInFlight: 5,
+    rate: { attempts: 50, perMs: 1_000 },
+    paused: true,
+    onGone: 'pause',
   });
+});
+
+t.test('a rate is of attempts a second, minute or hour', async (t) => {
+  const rateOf = (rate: string) => triggerOf(annotated('Trigger', `    posthorn.dev/rate: ${rate}`)).rate;
+  t.strictSame(rateOf('1/s'), { attempts: 1, perMs: 1_000 });
+  t.strictSame(rateOf('3000/m'), { attempts: 3_000, perMs: 60_000 });
+  t.strictSame(rateOf('100/h'), { attempts: 100, perMs: 3_600_000 });
+});
+
+t.test('a trigger that is not paused any more may say so', async (t) => {
+  t.equal(triggerOf(annotated('Trigger', '    posthorn.dev/paused: "false"')).paused, false);
+  t.equal(triggerOf(annotated('Trigger', '    posthorn.dev/on-gone: dead-letter')).onGone, 'dead-letter');
 });
 
 t.test('a Broker', async (t) => {
