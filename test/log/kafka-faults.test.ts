@@ -74,6 +74,29 @@ t.test('a member whose heartbeats are not answered gives its partitions up, and 
   t.strictSame(collector.violations, []);
 });
 
+t.test('an outage is one line, whatever reads and appends in it, and one when it is over', async (t) => {
+  const topic = await makeTopic(await open(), 8);
+  const lines: { msg: string; affected?: string; lastedMs?: number }[] = [];
+  const logger = pino({ level: 'info' }, { write: (line: string) => void lines.push(JSON.parse(line)) });
+  const log = await open({ sessionTimeoutMs: 3_000, heartbeatMs: 100, logger });
+  const collector = new Collector();
+  await collector.join(log, { group: uniqueName('group'), topics: [topic], startAt: 'earliest' });
+  await eventually(() => collector.assignments.length === 8, 'the partitions are assigned');
+
+  proxy.mode('freeze');
+  const appends = [0, 1, 2, 3, 4, 5, 6, 7].map((partition) => log.append(topic, partition, [record('during')]));
+  await eventually(() => lines.length > 0 && collector.disturbances.length > 0, 'it is told');
+  t.match(lines, [{ msg: 'Kafka fails, trying on', affected: /group/ }]);
+  proxy.mode('pass');
+  await Promise.all(appends);
+  await eventually(() => collector.count >= 8, 'the records have come');
+  await eventually(() => lines.length > 1, 'its end is told');
+  t.match(lines.slice(1), [{ msg: 'Kafka works again' }]);
+  t.ok((lines[1]?.lastedMs ?? 0) >= 5_000);
+  t.match([...new Set(collector.disturbances.map((error) => (error as LogUnavailableError).isOutage))], [true]);
+  await collector.close();
+});
+
 t.test('a member whose commits keep failing gives its partitions up, and comes back by itself', async (t) => {
   const log = await open({ sessionTimeoutMs: 1_500, heartbeatMs: 100 });
   const topic = await makeTopic(log, 1);
