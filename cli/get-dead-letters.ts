@@ -17,7 +17,7 @@ export const deadLetterOptions: readonly Option[] = [
 ];
 
 /** Longer reasons are cut in the table, not in the format wide. */
-const reasonCharactersMax = 60;
+const reasonCharactersMax = 80;
 
 /** `posthorn get dead-letters`. @throws UsageError, and what the client throws */
 export async function getDeadLetters(

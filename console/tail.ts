@@ -11,7 +11,6 @@ interface PartitionTail<T> {
   readonly partition: number;
   readonly start: number;
   from: number;
-  /** Oldest first. */
   found: Found<T>[];
 }
 
@@ -94,7 +93,7 @@ async function readBlock<T>(
     if (nextOffset <= at) break;
     at = nextOffset;
   }
-  tail.found = [...found, ...tail.found];
+  tail.found = tail.found.concat(found);
   tail.from = from;
 }
 
