@@ -108,6 +108,33 @@ onBothLogs('a trigger that changes its lane under load, there and back, misses n
   t.equal(await posthorn.stop(), 0);
 });
 
+onBothLogs('a deleted trigger gives up what waited in its place, and one of its name begins anew', async (t, log) => {
+  const arrivals = new KeyedArrivals();
+  let status = 503;
+  const sink = await arrivals.startSink(() => ({ status }));
+  t.teardown(() => sink.close());
+  const posthorn = await started(t, log);
+  const yaml = triggerYaml('in-order', sink.url, {
+    annotations: ordered,
+    delivery: '{ retry: 5, backoffDelay: PT10M }',
+  });
+  await applyTo(posthorn.adminUrl, yaml);
+  await sendKeyed(['a'], { first: 1, last: 3 }, () => posthorn.url);
+  await until(() => arrivals.requests === 1, 'the first attempt');
+  const url = `${posthorn.adminUrl}/api/v1/namespaces/default/triggers/in-order?owner=apply`;
+  t.ok((await fetch(url, { method: 'DELETE' })).ok);
+  const deadLetters = () => metric(posthorn.adminUrl, 'posthorn_dead_letters_total', { reason: 'trigger_deleted' });
+  await until(async () => (await deadLetters()) === 3, 'all three to be given up', 30_000);
+
+  status = 200;
+  await applyTo(posthorn.adminUrl, yaml);
+  await sendKeyed(['a'], { first: 4, last: 4 }, () => posthorn.url);
+  await until(() => arrivals.firsts.get('a')?.at(-1) === 4, 'the next event', 30_000);
+  t.same(arrivals.firsts.get('a'), [1, 4]);
+  t.equal(arrivals.requests, 2);
+  t.equal(await posthorn.stop(), 0);
+});
+
 async function started(t: Test, log: LogUnderTest): Promise<PosthornProcess> {
   const posthorn = await startPosthorn([...log.args]);
   t.teardown(() => posthorn.kill());
