@@ -1,6 +1,7 @@
 import { didYouMean } from '../../runtime/nearest.ts';
+import { readDuration } from './manifest-duration.ts';
 import { describe, type Field } from './manifest-field.ts';
-import { type AttemptRate, defaultMaxInFlight, type Trigger } from './trigger.ts';
+import { type AttemptRate, type Broker, defaultMaxInFlight, type Trigger } from './trigger.ts';
 
 const order = 'kafka.eventing.knative.dev/delivery.order';
 const externalTopic = 'kafka.eventing.knative.dev/external.topic';
@@ -10,10 +11,11 @@ const paused = 'posthorn.dev/paused';
 const onGone = 'posthorn.dev/on-gone';
 const consumerGroup = 'posthorn.dev/consumer-group';
 const initialOffset = 'posthorn.dev/initial-offset';
+const deduplicate = 'posthorn.dev/deduplicate';
 
 const known = {
   Trigger: [maxInFlight, rate, paused, onGone, consumerGroup, order],
-  Broker: [initialOffset, externalTopic],
+  Broker: [initialOffset, deduplicate, externalTopic],
 } as const;
 
 /** Annotations that Knative reads and Posthorn has no use for, by their name or the domain they are in. */
@@ -50,10 +52,11 @@ export function readTriggerAnnotations(annotations: Field): TriggerAnnotations {
   };
 }
 
-export interface BrokerAnnotations {
-  readonly externalTopic: string | null;
-  readonly initialOffset: 'earliest' | 'latest';
-}
+/** A week: nobody sends an event again later than that, and the events are kept no longer by default. */
+const deduplicateMaxMs = 7 * 86_400_000;
+const deduplicateMinMs = 1_000;
+
+export type BrokerAnnotations = Pick<Broker, 'externalTopic' | 'initialOffset' | 'deduplicateMs'>;
 
 export function readBrokerAnnotations(annotations: Field): BrokerAnnotations {
   checkNames(annotations, 'Broker');
@@ -64,6 +67,7 @@ export function readBrokerAnnotations(annotations: Field): BrokerAnnotations {
   return {
     externalTopic: readTopic(annotations.field(externalTopic)) ?? null,
     initialOffset: offset.oneOf(['earliest', 'latest']) ?? 'latest',
+    deduplicateMs: readDuration(annotations.field(deduplicate), deduplicateMinMs, deduplicateMaxMs) ?? null,
   };
 }
 

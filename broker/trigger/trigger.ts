@@ -10,6 +10,8 @@ export interface Broker extends BrokerName {
   readonly externalTopic: string | null;
   /** Where the lanes of an external topic start (`posthorn.dev/initial-offset`). */
   readonly initialOffset: 'earliest' | 'latest';
+  /** For how long an event that comes again is not appended again (`posthorn.dev/deduplicate`); null: it is. */
+  readonly deduplicateMs: number | null;
   /** What triggers without a `delivery` of their own use; null is the default policy. */
   readonly delivery: DeliveryPolicy | null;
   /** The manifest as it was applied. */

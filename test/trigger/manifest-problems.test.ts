@@ -320,6 +320,21 @@ const annotations: readonly Case[] = [
       '6:5 warning metadata.annotations["posthorn.dev/initial-offset"]: no effect without kafka.eventing.knative.dev/external.topic: a topic of Posthorn\'s own is read from its beginning',
     ],
   },
+  ...Object.entries({
+    '10m': 'must be an ISO 8601 duration, found "10m"; write PT10M',
+    soon: 'must be an ISO 8601 duration, found "soon"; PT10S is ten seconds, P1DT2H a day and two hours',
+    'PT0.9S': 'must be from PT1S to P7D, found "PT0.9S"',
+    P8D: 'must be from PT1S to P7D, found "P8D"',
+  }).map(([value, message]) => ({
+    name: `deduplicate of ${value}`,
+    text: annotated('Broker', `    posthorn.dev/deduplicate: ${value}`),
+    said: [`6:31 error metadata.annotations["posthorn.dev/deduplicate"]: ${message}`],
+  })),
+  {
+    name: 'deduplication on a Trigger',
+    text: annotated('Trigger', '    posthorn.dev/deduplicate: PT10M'),
+    said: ['6:5 error metadata.annotations["posthorn.dev/deduplicate"]: belongs on a Broker, this is a Trigger'],
+  },
   {
     name: 'annotations that are no object',
     text: annotated('Trigger', '    - a'),
@@ -338,7 +353,7 @@ t.test('all problems of all documents are given, in the order of the file', asyn
   t.strictSame(saidOf(text), [
     '5:22 error spec.subscriber.uri: must be an absolute http or https URL, found "here"; write http://here',
     '6:3 error spec.brok: unknown field; did you mean broker?',
-    '13:5 error metadata.annotations["posthorn.dev/x"]: unknown annotation; known here: posthorn.dev/initial-offset',
+    '13:5 error metadata.annotations["posthorn.dev/x"]: unknown annotation; known here: posthorn.dev/initial-offset, posthorn.dev/deduplicate',
   ]);
 });
 

@@ -153,6 +153,7 @@ t.test('a Broker', async (t) => {
     name: 'shop',
     externalTopic: null,
     initialOffset: 'latest',
+    deduplicateMs: null,
     delivery: null,
   });
   const text = annotated(
@@ -160,6 +161,7 @@ t.test('a Broker', async (t) => {
     '    kafka.eventing.knative.dev/external.topic: eqiad.mediawiki.page_change.v1\n    posthorn.dev/initial-offset: earliest',
   );
   t.match(brokerOf(text), { externalTopic: 'eqiad.mediawiki.page_change.v1', initialOffset: 'earliest' });
+  t.equal(brokerOf(annotated('Broker', '    posthorn.dev/deduplicate: PT10M')).deduplicateMs, 600_000);
 });
 
 t.test('the manifest is kept as it was written, with its namespace and without what a server adds', async (t) => {
