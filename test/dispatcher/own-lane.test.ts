@@ -142,6 +142,18 @@ t.test('a revoked partition takes everything of it along, and its requests in fl
   lane.holdOf('b1').hold.settle();
   t.equal(lane.delivered.at(-1)?.id, 'b2');
   t.equal(lane.lane.positions().length, 1);
+  lane.offer('c2', { partition: 1 });
+  t.equal(lane.delivered.at(-1)?.id, 'c2', 'the key of the retry is free');
+});
+
+t.test('an attempt that failed after its partition was revoked is not repeated here', async (t) => {
+  const lane = await startLane({ isOrdered: true });
+  lane.offer('a1');
+  lane.script.assign([{ topic: lane.topics.events, partition: 1 }], 2);
+  const { hold, delivery } = lane.holdOf('a1');
+  hold.retryInPlace?.({ ...delivery, attempt: 2 }, lane.clock.now() + 1_000);
+  await lane.clock.advance(60_000);
+  t.same(lane.ids(), ['a1']);
 });
 
 t.test('what comes back after a revocation is delivered again, in order, though the old is still out', async (t) => {

@@ -8,7 +8,7 @@ import type { Registry, RegistrySnapshot } from '../../broker/trigger/registry.t
 import { defaultDelivery, type Trigger } from '../../broker/trigger/trigger.ts';
 import { DurableAppender } from '../../dispatcher/append.ts';
 import type { Deliverer } from '../../dispatcher/deliver.ts';
-import type { Delivery, Hold, Outcome } from '../../dispatcher/fate.ts';
+import { type Delivery, type Hold, type Outcome, RevokedError } from '../../dispatcher/fate.ts';
 import { Pipeline } from '../../dispatcher/pipeline.ts';
 import { fromRetryRecord } from '../../dispatcher/retry.ts';
 import { createMetrics } from '../../runtime/metrics.ts';
@@ -143,6 +143,15 @@ t.test(
     );
   },
 );
+
+t.test('an attempt that was cut for the next owner of its record lets go of it, without a word', async (t) => {
+  const { run, clock, answers, lines, appended } = startPipeline([trigger]);
+  answers.set(trigger.subscriberUri, Promise.reject(new RevokedError()));
+  const held = run(testDelivery(trigger));
+  await clock.advance(0);
+  t.equal(held.state, 'dropped');
+  t.same([...lines, ...appended], []);
+});
 
 t.test('a failed attempt is one line, which names the URL that was called without what may be secret', async (t) => {
   const secretive = testTrigger('http://user:word@127.0.0.1:1/hook?token=s3cret', {

@@ -173,6 +173,32 @@ t.test('a trigger that gets room while the lane is held need not wait for the bu
   );
 });
 
+t.test('what another group reads for a trigger is not delivered here', async (t) => {
+  const laneSpans = [
+    { group: 'shared', from: [] },
+    { group: 'own', from: [1] },
+  ] as const;
+  const lane = await startLane([{ ...busy, lane: 'own', laneSpans }]);
+  lane.offer('1', 'busy');
+  lane.offer('2', 'busy');
+  t.same(
+    lane.delivered.map(({ id }) => id),
+    ['1'],
+  );
+  lane.delivered[0]?.hold.settle();
+  t.equal(await lane.position(), 2);
+});
+
+t.test('what waits for the registry of a partition that was revoked is let go', async (t) => {
+  const lane = await startLane([busy]);
+  lane.setFresh(false);
+  lane.offer('1', 'busy');
+  lane.script.assign([{ topic: lane.topics.events, partition: 1 }], 2);
+  lane.setFresh(true);
+  await lane.clock.advance(100);
+  t.same(lane.delivered, []);
+});
+
 t.test('what waits of a partition that was revoked is let go', async (t) => {
   const lane = await startLane([busy]);
   lane.setFull(busy, true);
