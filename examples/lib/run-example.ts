@@ -37,6 +37,8 @@ export async function runExample(example: Example, argv: readonly string[]): Pro
     }
   } catch (error) {
     const cause: unknown = end.signal.aborted ? end.signal.reason : error;
+    // Nothing waits any longer for a service that is on its way.
+    end.abort(cause);
     if (cause !== ended) {
       if (!isForTheUser(cause)) throw cause;
       console.error(cause.message);

@@ -21,7 +21,7 @@ await runExample(
       { label: 'Go', runtime: 'go', file: 'handlers/everything.go', trigger: 'everything-but-ci.yaml' },
     ],
     drafts: githubEvents,
-    next: ({ ingress, admin, triggers, server, again }) => `What to try next, in another terminal:
+    next: ({ ingress, triggers, server, again }) => `What to try next, in another terminal:
 
 1. Send an event of your own. The handlers in Node and Go print it:
 
@@ -38,13 +38,12 @@ await runExample(
    in place of com.github.issues. and save it, wait a few seconds, and send the event of 1 again:
    Node no longer prints it. Then write it back.
 
-4. Send what the handler in Python refuses, and see what was delivered and what became a dead letter. These lie in
-   the topic posthorn.default.default._dead-letter.
+4. Send what the handler in Python refuses, and see the dead letter that it becomes:
 
    curl -i ${ingress} -H 'ce-specversion: 1.0' -H 'ce-id: 2' \\
      -H 'ce-source: https://github.com/me/mine' -H 'ce-type: com.github.pull_request.opened' \\
      -H 'content-type: application/json' -d '"not a pull request"'
-   curl -s ${admin}/metrics | grep -E '^posthorn_(deliveries|dead_letters)_total.* [1-9]'
+   npx posthorn get dead-letters${server}
 
 5. Send more, faster: end this, then
 
