@@ -21,15 +21,27 @@ export interface PosthornProcess {
   readonly exited: Promise<number | null>;
 }
 
+const isRunning = 'Posthorn is running';
+
 const bin = fileURLToPath(new URL('../../bin/posthorn.js', import.meta.url));
+
+export interface StartOptions {
+  /** Called with the process's id as soon as it has one. */
+  readonly onSpawn?: (pid: number) => void;
+  /** Called with each log line as it comes; false keeps it out of `lines`. */
+  readonly onLine?: (line: Readonly<Record<string, unknown>>) => boolean;
+  /** Whether to wait until it is ready, and not only until it runs; true if absent. */
+  readonly awaitsReady?: boolean;
+}
 
 /**
  * Starts `posthorn serve` with these arguments on free ports, and resolves when it is ready.
- * @throws Error with what it printed, if it ends before that
+ * @throws Error with what it printed, if it ends before that; one that takes longer than a minute is ended
  */
 export async function startPosthorn(
   args: readonly string[],
   env: Record<string, string> = {},
+  { onSpawn = () => {}, onLine = () => true, awaitsReady = true }: StartOptions = {},
 ): Promise<PosthornProcess> {
   // Without the modules that tap loads into every process, of which one dies of signals that Node ignores.
   const command = ['-u', 'NODE_OPTIONS', process.execPath, bin, 'serve', '--port', '0', '--admin-port', '0'];
@@ -37,26 +49,37 @@ export async function startPosthorn(
     env: { ...inherited(), ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
+  onSpawn(child.pid ?? 0);
   const exited = exitOf(child);
   const lines: Record<string, unknown>[] = [];
   const rest: string[] = [];
   for (const stream of [child.stdout, child.stderr]) {
     createInterface({ input: stream }).on('line', (line) => {
-      if (line.startsWith('{')) lines.push(JSON.parse(line) as Record<string, unknown>);
-      else rest.push(line);
+      const parsed = parse(line);
+      if (parsed === null) rest.push(line);
+      else if (onLine(parsed) || parsed.msg === isRunning) lines.push(parsed);
     });
   }
-  let isRunning = true;
+  let hasEnded = false;
   void exited.then(() => {
-    isRunning = false;
+    hasEnded = true;
   });
-  const running = () => lines.find((line) => line.msg === 'Posthorn is running');
-  await until(() => running() !== undefined || !isRunning, 'posthorn serve to run', 60_000);
+  const running = () => lines.find((line) => line.msg === isRunning);
+  const endUnless = async (condition: () => boolean | Promise<boolean>, what: string): Promise<void> => {
+    try {
+      await until(async () => hasEnded || (await condition()), what, 60_000);
+    } catch (error) {
+      child.kill('SIGKILL');
+      throw error;
+    }
+  };
+  await endUnless(() => running() !== undefined, 'posthorn serve to run');
   const line = running();
   if (!line)
     throw new Error(`posthorn serve ended: ${[...rest, ...lines.map((one) => JSON.stringify(one))].join('\n')}`);
   const adminUrl = String(line.admin);
-  await until(async () => !isRunning || (await fetch(`${adminUrl}/readyz`)).ok, 'posthorn serve to be ready', 60_000);
+  const isReady = async () => (await fetch(`${adminUrl}/readyz`)).ok;
+  if (awaitsReady) await endUnless(isReady, 'posthorn serve to be ready');
   return {
     pid: child.pid ?? 0,
     url: typeof line.ingress === 'string' ? line.ingress : '',
@@ -73,6 +96,16 @@ export async function startPosthorn(
       await exited;
     },
   };
+}
+
+/** A log line; null for other output, and for a line that a SIGKILL has cut off. */
+function parse(line: string): Record<string, unknown> | null {
+  if (!line.startsWith('{') || !line.endsWith('}')) return null;
+  try {
+    return JSON.parse(line) as Record<string, unknown>;
+  } catch {
+    return null;
+  }
 }
 
 async function exitOf(child: ChildProcess): Promise<number | null> {
