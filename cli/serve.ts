@@ -168,16 +168,26 @@ function startDispatcher(parts: Parts, releasers: Releasers): () => string[] {
 }
 
 async function startIngress(parts: Parts, releasers: Releasers): Promise<number> {
-  const { config, brokers, gatherer, logger, metrics, closing } = parts;
+  const { config, log, brokers, gatherer, logger, metrics, closing } = parts;
   const ingress = createIngress({
     lookup(namespace, name) {
       const registry = brokers.get(namespace, name);
-      return registry && { topic: registry.topics().events };
+      const broker = registry?.snapshot().broker;
+      return (
+        registry && {
+          topic: registry.topics().events,
+          isExternal: typeof broker?.externalTopic === 'string',
+          deduplicateMs: broker?.deduplicateMs ?? null,
+        }
+      );
     },
     gatherer,
+    log,
     limits: { ...defaultIngressLimits, eventMaxBytes: config.eventMaxBytes, batchMaxBytes: config.batchMaxBytes },
     observer: {
       accepted: (broker, events) => metrics.broker(broker).accepted(events),
+      deduplicated: (broker, events) => metrics.broker(broker).deduplicated(events),
+      forgotten: (broker) => metrics.broker(broker).forgotten(),
       refused: (broker, reason) =>
         broker === '' ? metrics.refusedUnknown(reason) : metrics.broker(broker).refused(reason),
     },

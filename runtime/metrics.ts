@@ -113,9 +113,15 @@ function brokerMetrics(registry: Registry) {
   // An empty label is no label for Prometheus.
   const unknown = new BrokerTally('', latency.labels(''));
 
-  counted(registry, 'posthorn_events_accepted_total', 'Events that were answered 202.', ['broker'], function* () {
-    for (const { broker, accepts } of tallies.values()) yield [{ broker }, accepts];
-  });
+  const total = (name: string, help: string, value: (tally: BrokerTally) => number): void =>
+    counted(registry, name, help, ['broker'], function* () {
+      for (const tally of tallies.values()) yield [{ broker: tally.broker }, value(tally)];
+    });
+  total('posthorn_events_accepted_total', 'Events that were appended and answered 202.', (b) => b.accepts);
+  const duplicatesHelp = 'Events that were answered 202 and not appended, as the log had them already.';
+  total('posthorn_deduplicated_events_total', duplicatesHelp, (b) => b.duplicates);
+  const forgottenHelp = 'Events that are not known any more before their time: there are too many for the window.';
+  total('posthorn_deduplicate_forgotten_total', forgottenHelp, (b) => b.forgottenIds);
   const refusedHelp = 'Events that were not accepted; without a broker where there is none of that name.';
   counted(registry, 'posthorn_events_refused_total', refusedHelp, ['broker', 'reason'], function* () {
     for (const { broker, refusals } of [unknown, ...tallies.values()]) {

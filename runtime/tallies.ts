@@ -46,6 +46,8 @@ export class BrokerTally {
   readonly broker: string;
   readonly refusals = zeros(refusalReasons);
   accepts = 0;
+  duplicates = 0;
+  forgottenIds = 0;
   readonly #latency: Histogram.Internal<'broker'>;
 
   constructor(broker: string, latency: Histogram.Internal<'broker'>) {
@@ -53,9 +55,19 @@ export class BrokerTally {
     this.#latency = latency;
   }
 
-  /** Events were answered 202. */
+  /** Events were appended and answered 202. */
   accepted(events: number): void {
     this.accepts += events;
+  }
+
+  /** Events were answered 202 and not appended, as the log had them already. */
+  deduplicated(events: number): void {
+    this.duplicates += events;
+  }
+
+  /** An event is not known any more, though the window of deduplication is not over for it. */
+  forgotten(): void {
+    this.forgottenIds += 1;
   }
 
   /** Events were not accepted. */

@@ -3,8 +3,8 @@ import { hopsAttribute, hopsMax, hopsOf } from '../../event/hops.ts';
 import { decodeHttp } from '../../event/http.ts';
 import { toRecord } from '../../event/kafka.ts';
 import { RecordTooLargeError } from '../log/errors.ts';
-import type { Gatherer } from '../log/gather.ts';
 import { encodedBytes, type NewRecord } from '../log/log.ts';
+import type { Member } from './deduplicate.ts';
 import type { IngressLimits } from './limits.ts';
 import { Refusal } from './problem.ts';
 
@@ -15,30 +15,36 @@ export interface EventRequest {
   readonly body: Buffer;
 }
 
+/** What became of the events of a request, which are all in the log now. */
+export interface Accepted {
+  readonly appended: number;
+  /** Those that the log had already. */
+  readonly duplicates: number;
+}
+
 /**
  * Decodes the events of the request, checks them against the limits and appends them all. Of a batch that has a wrong
  * member nothing is appended.
  *
- * @returns how many events are durable now
- * @throws EventError, Refusal, and what `Gatherer.appendAll` throws, after which members of a batch may be in
+ * @param append resolves once all are durable, with how many were so already
+ * @throws EventError, Refusal, and what `append` throws, after which members of a batch may be in
  */
 export async function accept(
   { rawHeaders, body }: EventRequest,
-  topic: string,
   limits: IngressLimits,
-  gatherer: Pick<Gatherer, 'appendAll'>,
-): Promise<number> {
+  append: (members: readonly Member[]) => Promise<number>,
+): Promise<Accepted> {
   const { mode, events } = decodeHttp(rawHeaders, body);
   for (const [index, event] of events.entries()) checkLimits(event, mode === 'batch' ? index : null, limits);
   const trace = traceOf(rawHeaders);
-  const records = events.map((event) => recordOf(event, trace));
+  const members = events.map((event) => ({ event, record: recordOf(event, trace) }));
   try {
-    await gatherer.appendAll(topic, records);
+    const duplicates = await append(members);
+    return { appended: members.length - duplicates, duplicates };
   } catch (error) {
-    if (error instanceof RecordTooLargeError && mode === 'batch') throw tooLargeMember(records, error);
+    if (error instanceof RecordTooLargeError && mode === 'batch') throw tooLargeMember(members, error);
     throw error;
   }
-  return records.length;
 }
 
 function checkLimits(event: CloudEvent, index: number | null, limits: IngressLimits): void {
@@ -74,8 +80,8 @@ function checkLimits(event: CloudEvent, index: number | null, limits: IngressLim
 }
 
 /** The log's topic takes less than the ingress does: its largest member is what was refused. */
-function tooLargeMember(records: readonly NewRecord[], error: RecordTooLargeError): Refusal {
-  const sizes = records.map(encodedBytes);
+function tooLargeMember(members: readonly Member[], error: RecordTooLargeError): Refusal {
+  const sizes = members.map(({ record }) => encodedBytes(record));
   const index = sizes.indexOf(Math.max(...sizes));
   return new Refusal(413, 'too_large', `batch member ${index}: ${error.message}`, { index });
 }

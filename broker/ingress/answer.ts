@@ -12,8 +12,12 @@ const droppedBodyMaxBytes = 64 * 1024;
  */
 const lingerMs = 2_000;
 
-export function answerAccepted(response: ServerResponse): void {
-  response.writeHead(202, { 'content-length': 0 });
+/** @param duplicates how many of the events the log had already */
+export function answerAccepted(response: ServerResponse, duplicates: number): void {
+  response.writeHead(202, {
+    'content-length': 0,
+    ...(duplicates > 0 && { 'posthorn-duplicates': String(duplicates) }),
+  });
   response.end();
 }
 

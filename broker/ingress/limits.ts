@@ -10,6 +10,10 @@ export interface IngressLimits {
   readonly headersMax: number;
   /** Bodies that are being received or wait for the log, of all requests together. */
   readonly receivedBytesMax: number;
+  /** Events of one broker that are known for its `posthorn.dev/deduplicate`; a power of two. */
+  readonly deduplicatedIdsMax: number;
+  /** Bytes of a topic's last records that are read, when the process begins to deduplicate, to know what they are. */
+  readonly deduplicatedTailMaxBytes: number;
   readonly connectionsMax: number;
   /** From the first byte of a request (or the connection's beginning) to the end of its headers. */
   readonly headersTimeoutMs: number;
@@ -36,6 +40,10 @@ export const defaultIngressLimits: IngressLimits = {
   headersMax: 512,
   /** As much again on the way in as may wait in the gathered append. */
   receivedBytesMax: 128 * mebibyte,
+  /** 32 MiB a broker, reached in steps; 10 minutes of 1,700 events/s. */
+  deduplicatedIdsMax: 1_048_576,
+  /** 50,000 events of 1 KB, a second or so to read. */
+  deduplicatedTailMaxBytes: 64 * mebibyte,
   /** About 30 KiB each, so 120 MiB if all are open. */
   connectionsMax: 4_096,
   headersTimeoutMs: 10_000,

@@ -4,8 +4,10 @@ import { isEventFormat } from '../../event/media-type.ts';
 import type { Clock } from '../../runtime/clock.ts';
 import type { RefusalReason } from '../../runtime/tallies.ts';
 import type { Gatherer } from '../log/gather.ts';
+import type { Log } from '../log/log.ts';
 import { accept } from './accept.ts';
 import { answerAccepted, answerRefused } from './answer.ts';
+import { Deduplicators, type EventTarget, type Member } from './deduplicate.ts';
 import type { IngressLimits } from './limits.ts';
 import { Refusal, refusalOf, unavailable } from './problem.ts';
 import { Receiver, SenderGoneError } from './receive.ts';
@@ -14,14 +16,19 @@ import { Receiver, SenderGoneError } from './receive.ts';
 export interface IngressObserver {
   /** Events became durable in the log. */
   accepted(broker: string, events: number): void;
+  /** Events were not appended, as the log had them already. */
+  deduplicated(broker: string, events: number): void;
+  /** An event is not known any more, though its window is not over: there were too many. */
+  forgotten(broker: string): void;
   /** A request was refused; the broker is `''` where it named none that exists. */
   refused(broker: string, reason: RefusalReason): void;
 }
 
 export interface PostOptions {
-  /** The events topic of a broker, if there is such a broker. */
-  readonly lookup: (namespace: string, name: string) => { readonly topic: string } | undefined;
+  /** Where the events of a broker go, if there is such a broker. */
+  readonly lookup: (namespace: string, name: string) => EventTarget | undefined;
   readonly gatherer: Pick<Gatherer, 'appendAll'>;
+  readonly log: Pick<Log, 'ranges' | 'offsetsAt' | 'read'>;
   readonly limits: IngressLimits;
   readonly observer: IngressObserver;
   readonly logger: Logger;
@@ -41,10 +48,21 @@ export type Post = (
 
 /** check -> receive -> accept -> answer */
 export function createPost(options: PostOptions): Post {
-  const { lookup, gatherer, limits, observer, logger, ready, isClosing, clock } = options;
+  const { lookup, gatherer, log, limits, observer, logger, ready, isClosing, clock } = options;
   const receiver = new Receiver(limits.receivedBytesMax);
+  const deduplicators = new Deduplicators({ gatherer, log, limits, clock }, (broker) => observer.forgotten(broker));
   /** Brokers whose events can't be appended now: the log says so once, and once when they can again. */
   const failing = new Set<string>();
+
+  const append = async (broker: string, target: EventTarget, members: readonly Member[]): Promise<number> => {
+    if (target.deduplicateMs !== null) {
+      return await deduplicators.of(broker, target).append(members, target.deduplicateMs);
+    }
+    deduplicators.forget(broker);
+    const records = members.map(({ record }) => record);
+    await gatherer.appendAll(target.topic, records);
+    return 0;
+  };
 
   return async (request, response, namespace, name) => {
     let broker = '';
@@ -52,18 +70,20 @@ export function createPost(options: PostOptions): Post {
       if (isClosing()) throw unavailable('closing', 'Posthorn is shutting down');
       // Before the lookup: while the brokers aren't all known, a 404 would make senders give up.
       if (!ready()) throw unavailable('log_unavailable', 'Posthorn is not ready to accept events yet');
-      const topic = lookup(namespace, name)?.topic;
-      if (topic === undefined) throw unknownBroker(namespace, name);
+      const target = lookup(namespace, name);
+      if (target === undefined) throw unknownBroker(namespace, name);
       broker = `${namespace}/${name}`;
       checkHeaders(request, limits);
       const body = await receiver.receive(request, response, bodyMaxBytes(request, limits));
       try {
-        const events = await accept({ rawHeaders: request.rawHeaders, body }, topic, limits, gatherer);
-        observer.accepted(broker, events);
+        const toTarget = (members: readonly Member[]) => append(broker, target, members);
+        const accepted = await accept({ rawHeaders: request.rawHeaders, body }, limits, toTarget);
+        if (accepted.appended > 0) observer.accepted(broker, accepted.appended);
+        if (accepted.duplicates > 0) observer.deduplicated(broker, accepted.duplicates);
+        answerAccepted(response, accepted.duplicates);
       } finally {
         receiver.release(body.length);
       }
-      answerAccepted(response);
       if (failing.delete(broker)) logger.info({ broker }, 'ingress: events are accepted again');
     } catch (error) {
       if (error instanceof SenderGoneError) return;

@@ -5,21 +5,33 @@ import { defaultIngressLimits, type IngressLimits } from '../../broker/ingress/l
 import { createIngress } from '../../broker/ingress/server.ts';
 import { Gatherer } from '../../broker/log/gather.ts';
 import type { Log } from '../../broker/log/log.ts';
-import { systemClock } from '../../runtime/clock.ts';
+import { type Clock, systemClock } from '../../runtime/clock.ts';
 import { FakeLog } from '../log/fake-log.ts';
 
 export interface StartOptions {
   readonly limits?: Partial<IngressLimits>;
   readonly log?: Pick<Log, 'append' | 'describeTopic'>;
+  /** What the log has from before; nothing if absent. */
+  readonly tail?: Pick<Log, 'ranges' | 'offsetsAt' | 'read'>;
   readonly waitingBytesMax?: number;
   readonly topic?: string;
+  readonly clock?: Clock;
 }
 
+const emptyTail: Pick<Log, 'ranges' | 'offsetsAt' | 'read'> = {
+  ranges: async () => [],
+  offsetsAt: async () => [],
+  read: async () => ({ records: [], nextOffset: 0 }),
+};
+
 /** An ingress on a port of its own with the broker default/default, over a fake log unless told. */
-export async function startIngress({ limits = {}, log, waitingBytesMax, topic = 'events' }: StartOptions = {}) {
+export async function startIngress(options: StartOptions = {}) {
+  const { limits = {}, log, tail = emptyTail, waitingBytesMax, topic = 'events', clock = systemClock } = options;
   const fake = new FakeLog();
   fake.info = { partitions: 4, retentionMs: null, maxMessageBytes: 1_048_576 + 65_536 };
   const counted = { accepted: [] as string[], refused: [] as string[] };
+  const duplicates = { events: 0, forgotten: 0 };
+  const target = { topic, isExternal: false, deduplicateMs: null as number | null };
   const state = { ready: true };
   const lines: string[] = [];
   const gatherer = new Gatherer({
@@ -28,11 +40,19 @@ export async function startIngress({ limits = {}, log, waitingBytesMax, topic = 
     ...(waitingBytesMax === undefined ? {} : { waitingBytesMax }),
   });
   const ingress = createIngress({
-    lookup: (namespace, name) => (namespace === 'default' && name === 'default' ? { topic } : undefined),
+    lookup: (namespace, name) => (namespace === 'default' && name === 'default' ? target : undefined),
     gatherer,
+    log: tail,
+    clock,
     limits: { ...defaultIngressLimits, ...limits },
     observer: {
       accepted: (broker, events) => void counted.accepted.push(`${broker} ${events}`),
+      deduplicated: (_broker, events) => {
+        duplicates.events += events;
+      },
+      forgotten: () => {
+        duplicates.forgotten++;
+      },
       refused: (broker, reason) => void counted.refused.push(`${broker} ${reason}`),
     },
     logger: pino({ level: 'debug' }, { write: (line: string) => void lines.push(line) }),
@@ -47,6 +67,9 @@ export async function startIngress({ limits = {}, log, waitingBytesMax, topic = 
     gatherer,
     log: fake,
     counted,
+    duplicates,
+    /** What the broker is; the test may change it. */
+    target,
     state,
     lines,
     async close(): Promise<void> {
