@@ -64,7 +64,8 @@ export function backoffMs(attempt: number, policy: DeliveryPolicy, random: numbe
 
 /** The longest delay that `decide` can ask for under this policy, for clamping due times after a clock has jumped. */
 export function delayMaxMs(policy: DeliveryPolicy): number {
-  const backoffLongest = policy.backoffMaxMs * (1 + policy.jitter);
+  // After the last attempt but one: the delays only grow.
+  const backoffLongest = backoffMs(Math.max(1, policy.attemptsMax - 1), policy, 1);
   return Math.max(backoffLongest, policy.retryAfterMaxMs ?? policy.backoffMaxMs);
 }
 

@@ -93,4 +93,7 @@ t.test('a 503 is retried no sooner than Retry-After', async (t) => {
 t.test('the longest delay bounds every delay', async (t) => {
   t.equal(delayMaxMs(defaultDelivery), 4_320_000);
   t.equal(delayMaxMs({ ...noJitter, retryAfterMaxMs: 7_200_000 }), 7_200_000);
+  // A clock that was hours ahead for a moment holds nothing up for longer than the trigger's own delays.
+  const short = { ...noJitter, attemptsMax: 5, backoffPolicy: 'linear', backoffDelayMs: 300 } as const;
+  t.equal(delayMaxMs({ ...short, retryAfterMaxMs: 1_000 }), 1_200);
 });
