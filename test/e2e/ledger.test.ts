@@ -1,11 +1,12 @@
 import t from 'tap';
 import { brokerTopics } from '../../broker/topics.ts';
-import { Offsets } from '../../dispatcher/settle.ts';
 import { Ledger, sendNumbered } from '../support/ledger.ts';
 import { type LogUnderTest, onBothLogs } from '../support/logs.ts';
 import { type PosthornProcess, startPosthorn } from '../support/posthorn.ts';
 import { seeded } from '../support/random.ts';
+import { readTopic } from '../support/topics.ts';
 import { applyTo, triggerYaml } from '../support/triggers.ts';
+import { countsOf, numberOf, sum, unsettledEvents } from '../support/unsettled.ts';
 import { until } from '../support/until.ts';
 
 const events = Number(process.env.LEDGER_EVENTS ?? 20_000);
@@ -33,7 +34,7 @@ onBothLogs(`${events} events to 3 triggers over ${kills} SIGKILLs: none is missi
     await until(() => arrivals().size >= moment, `${moment} events to arrive`, 120_000);
     await posthorn.kill();
     moments.push(moment);
-    for (const [event, deliveries] of await unsettledEvents(log)) {
+    for (const [event, deliveries] of await unsettledDeliveries(log)) {
       // What was taken over by the retry topic, and that not committed, stands in both lanes and arrives from both.
       const repeated = arrivals().has(event) ? deliveries : deliveries - 1;
       exposed.set(event, (exposed.get(event) ?? 0) + repeated);
@@ -50,7 +51,7 @@ onBothLogs(`${events} events to 3 triggers over ${kills} SIGKILLs: none is missi
   t.equal(await posthorn.stop(), 0, 'ends cleanly');
 
   // What was sent again because a kill cost the sender its answer stands in the log twice.
-  const appended = countsOf(await readEvents(log, topics(log).events, topics(log).sharedGroup, () => true));
+  const appended = await appendedEvents(log);
   const sentTwice = sum(appended.values()) - events;
   const duplicates = ledger.duplicatesAt('first') - sentTwice;
   t.comment(
@@ -71,46 +72,19 @@ t.test('the seed of a run can be given', async (t) => {
 const topics = (log: LogUnderTest) => brokerTopics(log.prefix, { namespace: 'default', name: 'default' });
 
 /** By event: how many deliveries to the first trigger are not committed as settled, over both lanes. */
-async function unsettledEvents(log: LogUnderTest): Promise<Map<number, number>> {
+async function unsettledDeliveries(log: LogUnderTest): Promise<Map<number, number>> {
   const { events, sharedGroup, retry, retryGroup } = topics(log);
-  const take = (offset: number, committed: Offsets) => committed.take(offset);
-  const shared = await readEvents(log, events, sharedGroup, take);
-  return countsOf([...shared, ...(await readEvents(log, retry('first'), retryGroup(0), take))]);
-}
-
-function countsOf(events: readonly number[]): Map<number, number> {
-  const counts = new Map<number, number>();
-  for (const event of events) counts.set(event, (counts.get(event) ?? 0) + 1);
-  return counts;
-}
-
-function sum(counts: Iterable<number>): number {
-  let total = 0;
-  for (const count of counts) total += count;
-  return total;
-}
-
-/** The numbers of the events in a topic that are wanted, by offset and what the group has committed of the partition. */
-async function readEvents(
-  log: LogUnderTest,
-  topic: string,
-  group: string,
-  isWanted: (offset: number, committed: Offsets) => boolean,
-): Promise<number[]> {
   const opened = await log.open();
-  const numbers: number[] = [];
-  const commits = await opened.committed(group, topic);
-  for (const { partition, start, end } of await opened.ranges(topic)) {
-    const commit = commits.find((one) => one.partition === partition) ?? { offset: start, metadata: '' };
-    const committed = new Offsets(commit, end);
-    for (let offset = start; offset < end; ) {
-      const { records, nextOffset } = await opened.read(topic, partition, offset, 1_048_576);
-      for (const record of records) {
-        if (isWanted(record.offset, committed)) numbers.push(Number(record.headers.ce_id));
-      }
-      offset = nextOffset;
-    }
-  }
+  const shared = await unsettledEvents(opened, sharedGroup, events);
+  const retries = await unsettledEvents(opened, retryGroup(0), retry('first'));
   await opened.close();
-  return numbers;
+  return countsOf([...shared, ...retries]);
+}
+
+/** By event: how often it stands in the log. */
+async function appendedEvents(log: LogUnderTest): Promise<Map<number, number>> {
+  const opened = await log.open();
+  const records = await readTopic(opened, topics(log).events);
+  await opened.close();
+  return countsOf(records.map(numberOf));
 }

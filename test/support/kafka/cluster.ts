@@ -11,6 +11,10 @@ import { findKafkaRuntime, type KafkaRuntime } from './runtime.ts';
 export interface KafkaCluster {
   /** `host:port` of every node, the dead ones too. */
   readonly brokers: readonly string[];
+  /** By node, the port of each listener that was asked for beside the one of `brokers`. */
+  readonly listenerPorts: readonly Readonly<Record<string, number>>[];
+  /** By node, the folder of its log: a folder `topic-partition` each, with segment files of record batches. */
+  readonly dataDirectories: readonly string[];
   /** SIGKILL, as a machine that loses its power. Resolves when the process is gone. */
   kill(node: number): Promise<void>;
   /** Starts a killed node again, on its old data and port. Resolves when it takes connections. */
@@ -29,26 +33,36 @@ const startTimeoutMs = 90_000;
 export async function startKafkaCluster({
   nodes = 1,
   properties = {},
+  listeners = {},
 }: {
   nodes?: number;
   /** Added to each node's server.properties. */
   properties?: Readonly<Record<string, string | number>>;
+  /**
+   * More listeners for clients: by name, the port of 127.0.0.1 that clients of each node's listener are told to use,
+   * where a proxy stands.
+   */
+  listeners?: Listeners;
 } = {}): Promise<KafkaCluster> {
   const runtime = await findKafkaRuntime();
   // Someone else may take a port between our look and Kafka's start.
   for (let attempt = 1; ; attempt++) {
     try {
-      return await tryCluster(runtime, nodes, properties);
+      return await tryCluster(runtime, nodes, properties, listeners);
     } catch (error) {
       if (attempt === 3 || !String(error).includes('in use')) throw error;
     }
   }
 }
 
+/** By name, the port that clients are told for each node. */
+type Listeners = Readonly<Record<string, readonly number[]>>;
+
 interface Node {
   readonly id: number;
   readonly port: number;
   readonly controllerPort: number;
+  readonly listeners: Readonly<Record<string, { readonly port: number; readonly toldPort: number }>>;
   readonly directory: string;
   process: ChildProcess | null;
   starts: number;
@@ -58,14 +72,19 @@ async function tryCluster(
   runtime: KafkaRuntime,
   size: number,
   properties: Readonly<Record<string, string | number>>,
+  listeners: Listeners,
 ): Promise<KafkaCluster> {
   const directory = await mkdtemp(path.join(tmpdir(), 'posthorn-kafka-'));
   const guardian = startGuardian(directory);
-  const ports = await freePorts(size * 2);
+  const names = Object.keys(listeners);
+  const ports = await freePorts(size * (2 + names.length));
   const nodes: Node[] = Array.from({ length: size }, (_, index) => ({
     id: index + 1,
-    port: ports[index * 2] ?? 0,
-    controllerPort: ports[index * 2 + 1] ?? 0,
+    port: ports.pop() ?? 0,
+    controllerPort: ports.pop() ?? 0,
+    listeners: Object.fromEntries(
+      names.map((name) => [name, { port: ports.pop() ?? 0, toldPort: listeners[name]?.[index] ?? 0 }]),
+    ),
     directory: path.join(directory, `node-${index + 1}`),
     process: null,
     starts: 0,
@@ -126,6 +145,10 @@ async function tryCluster(
   };
   return {
     brokers: nodes.map((node) => `127.0.0.1:${node.port}`),
+    listenerPorts: nodes.map((node) =>
+      Object.fromEntries(Object.entries(node.listeners).map(([name, { port }]) => [name, port])),
+    ),
+    dataDirectories: nodes.map(dataDirectory),
     kill: async (index) => {
       const node = at(index);
       if (runtime.kind === 'docker') await killContainer(`${path.basename(directory)}-${node.id}-${node.starts}`);
@@ -134,6 +157,10 @@ async function tryCluster(
     restart: (index) => start(at(index)),
     stop,
   };
+}
+
+function dataDirectory(node: Node): string {
+  return path.join(node.directory, 'data');
 }
 
 /** Any 16 bytes in base64url do; clusters of different tests never meet. */
@@ -145,15 +172,20 @@ function serverProperties(
   properties: Readonly<Record<string, string | number>>,
 ): string {
   const replicas = nodes.length;
+  const more = Object.entries(node.listeners);
+  const each = (address: (name: string, ports: { port: number; toldPort: number }) => string): string =>
+    more.map(([name, ports]) => `,${address(name, ports)}`).join('');
   const settings: Record<string, string | number> = {
     'process.roles': 'broker,controller',
     'node.id': node.id,
     'controller.quorum.voters': nodes.map(({ id, controllerPort }) => `${id}@127.0.0.1:${controllerPort}`).join(','),
-    listeners: `PLAINTEXT://127.0.0.1:${node.port},CONTROLLER://127.0.0.1:${node.controllerPort}`,
-    'advertised.listeners': `PLAINTEXT://127.0.0.1:${node.port}`,
+    listeners:
+      `PLAINTEXT://127.0.0.1:${node.port},CONTROLLER://127.0.0.1:${node.controllerPort}` +
+      each((name, { port }) => `${name}://127.0.0.1:${port}`),
+    'advertised.listeners': `PLAINTEXT://127.0.0.1:${node.port}${each((name, { toldPort }) => `${name}://127.0.0.1:${toldPort}`)}`,
     'controller.listener.names': 'CONTROLLER',
-    'listener.security.protocol.map': 'PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT',
-    'log.dirs': path.join(node.directory, 'data'),
+    'listener.security.protocol.map': `PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT${each((name) => `${name}:PLAINTEXT`)}`,
+    'log.dirs': dataDirectory(node),
     'auto.create.topics.enable': 'false',
     'group.initial.rebalance.delay.ms': 0,
     'offsets.topic.replication.factor': replicas,

@@ -1,0 +1,45 @@
+import type { Log, LogRecord } from '../../broker/log/log.ts';
+import { Offsets } from '../../dispatcher/settle.ts';
+
+/** Numbers of events (`sendNumbered`), one for each record of the topic that the group has not committed as settled. */
+export async function unsettledEvents(log: Log, group: string, topic: string): Promise<number[]> {
+  const numbers: number[] = [];
+  const commits = await log.committed(group, topic);
+  for (const { partition, start, end } of await log.ranges(topic)) {
+    const commit = commits.find((one) => one.partition === partition) ?? { offset: start, metadata: '' };
+    const committed = new Offsets(commit, end);
+    for (const record of await readFrom(log, topic, partition, Math.max(start, commit.offset))) {
+      if (committed.take(record.offset)) numbers.push(numberOf(record));
+    }
+  }
+  return numbers;
+}
+
+/** Records of one partition from an offset to its end. */
+export async function readFrom(log: Log, topic: string, partition: number, fromOffset: number): Promise<LogRecord[]> {
+  const all: LogRecord[] = [];
+  for (let offset = fromOffset; ; ) {
+    const { records, nextOffset } = await log.read(topic, partition, offset, 1_048_576);
+    if (nextOffset === offset) return all;
+    all.push(...records);
+    offset = nextOffset;
+  }
+}
+
+/** The number of the event that a record holds. */
+export function numberOf(record: Pick<LogRecord, 'headers'>): number {
+  return Number(record.headers.ce_id);
+}
+
+/** How often each number is there. */
+export function countsOf(numbers: Iterable<number>): Map<number, number> {
+  const counts = new Map<number, number>();
+  for (const number of numbers) counts.set(number, (counts.get(number) ?? 0) + 1);
+  return counts;
+}
+
+export function sum(counts: Iterable<number>): number {
+  let total = 0;
+  for (const count of counts) total += count;
+  return total;
+}
