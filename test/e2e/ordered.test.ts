@@ -4,6 +4,7 @@ import { Ledger, sendNumbered } from '../support/ledger.ts';
 import { type LogUnderTest, onBothLogs } from '../support/logs.ts';
 import { type PosthornProcess, startPosthorn } from '../support/posthorn.ts';
 import { seeded } from '../support/random.ts';
+import { readTopic, textHeaders } from '../support/topics.ts';
 import { applyTo, metric, triggerYaml } from '../support/triggers.ts';
 import { until } from '../support/until.ts';
 
@@ -38,6 +39,44 @@ onBothLogs('the events of a key go out in order, one at a time, through failures
   t.ok(arrivals.keysAtOnce > 4, `${arrivals.keysAtOnce} keys at once`);
   t.equal(await metric(posthorn.adminUrl, 'posthorn_retry_spills_total'), 0);
   t.equal(await posthorn.stop(), 0);
+});
+
+onBothLogs('replies of an ordered trigger stand in the log in the order of their key', async (t, log) => {
+  const keys = Array.from({ length: 10 }, (_, i) => `k${i}`);
+  const arrivals = new KeyedArrivals();
+  const sink = await arrivals.startSink(
+    (key, number) => ({
+      headers: {
+        'ce-specversion': '1.0',
+        'ce-id': `answer-${key}-${number}`,
+        'ce-source': '/answers',
+        'ce-type': 'com.example.answer',
+        'ce-partitionkey': key,
+      },
+    }),
+    () => random() * 5,
+  );
+  t.teardown(() => sink.close());
+  const posthorn = await started(t, log);
+  const filters = '[{ exact: { type: com.example.keyed } }]';
+  await applyTo(posthorn.adminUrl, triggerYaml('in-order', sink.url, { annotations: ordered, filters }));
+  await sendKeyed(keys, { first: 1, last: 20 }, () => posthorn.url);
+  const replies = () => metric(posthorn.adminUrl, 'posthorn_replies_total', { trigger: 'in-order' });
+  await until(async () => (await replies()) === 200, 'every reply to be appended', 30_000);
+  t.equal(await posthorn.stop(), 0);
+
+  const opened = await log.open();
+  t.teardown(() => opened.close());
+  const records = await readTopic(opened, `${log.prefix}.default.default`);
+  const answers = records.map((record) => textHeaders(record).ce_id ?? '').filter((id) => id.startsWith('answer'));
+  t.equal(answers.length, 200);
+  for (const key of keys) {
+    const numbers = answers.filter((id) => id.startsWith(`answer-${key}-`)).map((id) => Number(id.split('-')[2]));
+    t.same(
+      numbers,
+      Array.from({ length: 20 }, (_, i) => i + 1),
+    );
+  }
 });
 
 onBothLogs('a key whose event fails holds only itself, until that is dead-lettered', async (t, log) => {
