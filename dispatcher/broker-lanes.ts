@@ -60,6 +60,7 @@ export class BrokerLanes {
   start(): void {
     this.#unsubscribe = this.#registry.onChange(() => this.#changed());
     this.#tellNames();
+    this.#pipeline.refreshLimits();
     this.#bringUp();
     this.#scheduleRescan();
   }

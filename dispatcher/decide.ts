@@ -1,4 +1,4 @@
-import type { DeliveryPolicy } from '../broker/trigger/trigger.ts';
+import type { DeliveryPolicy, Trigger } from '../broker/trigger/trigger.ts';
 import { shownUrl } from '../runtime/shown-url.ts';
 import type { DeadLetterReason } from '../runtime/tallies.ts';
 import type { Fate, Outcome } from './fate.ts';
@@ -11,16 +11,26 @@ import type { Fate, Outcome } from './fate.ts';
  * | 2xx                                                    | delivered                                 |
  * | no answer, 404, 408, 409, 425, 429, 5xx                | retry while attempts remain, else dead letter |
  * | a refused address, other 4xx, 3xx (never followed), 1xx | dead letter at once                       |
+ * | 410 where that pauses the trigger                      | retry when it goes on, as the same attempt |
  *
  * The classes are those of Knative's data plane contract, with 3xx as in the design.
  *
  * @param attempt the attempt that was made, from 1
  * @param nowMs when it ended, milliseconds since 1970
  * @param random in [0, 1), for the jitter
+ * @param onGone what the trigger makes of a 410
  */
-export function decide(outcome: Outcome, attempt: number, policy: DeliveryPolicy, nowMs: number, random: number): Fate {
+export function decide(
+  outcome: Outcome,
+  attempt: number,
+  policy: DeliveryPolicy,
+  nowMs: number,
+  random: number,
+  onGone: Trigger['onGone'] = 'dead-letter',
+): Fate {
   if (outcome.kind === 'answered' && outcome.status >= 200 && outcome.status < 300) return { kind: 'delivered' };
   const reason = reasonOf(outcome);
+  if (healthOf(outcome, onGone) === 'gone') return { kind: 'retry', atMs: nowMs, attempt, reason };
   const refusal = refusalOf(outcome);
   if (refusal !== null) return { kind: 'deadLetter', category: refusal, reason };
   if (attempt >= policy.attemptsMax) {
@@ -30,6 +40,18 @@ export function decide(outcome: Outcome, attempt: number, policy: DeliveryPolicy
   const delayMs = Math.max(backoffMs(attempt, policy, random), retryAfterMs(outcome, policy, nowMs));
   return { kind: 'retry', atMs: nowMs + delayMs, attempt: attempt + 1, reason };
 }
+
+/**
+ * What an outcome says of the subscriber, for the trigger's limit: that it is well, or failing (no answer, 429, 5xx),
+ * or gone (410, where that pauses the trigger), or nothing. Whatever else is answered speaks of the event alone.
+ */
+export function healthOf(outcome: Outcome, onGone: Trigger['onGone']): Health {
+  if (outcome.kind === 'unanswered') return outcome.cause === 'address' ? 'unknown' : 'failing';
+  if (outcome.status === 410 && onGone === 'pause') return 'gone';
+  return outcome.status === 429 || outcome.status >= 500 ? 'failing' : 'well';
+}
+
+export type Health = 'well' | 'failing' | 'gone' | 'unknown';
 
 const retryableStatuses: ReadonlySet<number> = new Set([404, 408, 409, 425, 429]);
 
@@ -69,8 +91,11 @@ export function delayMaxMs(policy: DeliveryPolicy): number {
   return Math.max(backoffLongest, policy.retryAfterMaxMs ?? policy.backoffMaxMs);
 }
 
-/** The answer's Retry-After (RFC 9110, 10.2.3: seconds or an HTTP date) as a delay, bounded by the policy; 0 for none. */
-function retryAfterMs(outcome: Outcome, policy: DeliveryPolicy, nowMs: number): number {
+/**
+ * The Retry-After of a 429 or 503 (RFC 9110, 10.2.3: seconds or an HTTP date) as a delay, bounded by the policy; 0 for
+ * none.
+ */
+export function retryAfterMs(outcome: Outcome, policy: DeliveryPolicy, nowMs: number): number {
   if (outcome.kind !== 'answered') return 0;
   if (outcome.status !== 429 && outcome.status !== 503) return 0;
   const value = headerOf(outcome.headers, 'retry-after');

@@ -1,67 +1,373 @@
-import PQueue from 'p-queue';
+import PQueue, { type QueueAddOptions } from 'p-queue';
+import type { AttemptRate, Trigger } from '../broker/trigger/trigger.ts';
+import type { Clock, Timer } from '../runtime/clock.ts';
+import type { Health } from './decide.ts';
+import { Capacity } from './limit/capacity.ts';
+import { ProbeTimes } from './limit/probe-times.ts';
+import { Rate } from './limit/rate.ts';
+import { type Entry, type LaneKind, type Waiting, WaitingQueue } from './limit/waiting-queue.ts';
 
 /**
- * How much of a trigger is under way at once, and how much may wait for it, in this process. One for each trigger
- * uid, shared by all lanes, so that shared and retry lanes count together.
+ * How much of a trigger is under way at once, how fast it may go, and how much may wait for it, in this process. One
+ * for each trigger uid, shared by all lanes, so that they count together.
+ *
+ *   lanes ── add ──▶ waiting ── slots (capacity), rate ──▶ deliver ── turn.ended(health) ──▶ capacity
+ *                       └─── one at a time as a probe, while the breaker is open ──┘
+ *
+ * At zero nothing begins: while the trigger is paused, and, but for the probes, while its breaker is open. Then each
+ * lane may put a few deliveries in, so that the probe is the one with the fewest attempts of all that waits.
  */
 export class TriggerLimit {
-  readonly #queue: PQueue;
-  readonly #waitingEventsMax: number;
-  readonly #roomWaiters = new Set<() => void>();
+  readonly #options: LimitOptions;
+  readonly #waiting = new WaitingQueue();
+  readonly #queue: PQueue<WaitingQueue, EntryOptions>;
+  readonly #capacity: Capacity;
+  readonly #probes = new ProbeTimes();
+  readonly #roomWaiters = new Map<() => void, LaneKind>();
+  readonly #onEnded = (turn: Turn, health: Health, retryAfterMs: number): void =>
+    this.#turnEnded(turn, health, retryAfterMs);
+  #settings: LimitSettings;
+  #rate: Rate | null;
+  /** The subscriber has said under this revision that it is gone. */
+  #isGone = false;
+  /** The next probe of an open breaker: its time runs, or it may begin, or it is under way. */
+  #probe: 'scheduled' | 'due' | 'underWay' = 'scheduled';
+  #probeAtMs = 0;
+  #probeTimer: Timer | undefined;
+  #rateTimer: Timer | undefined;
+  #isReleased = false;
+  #isClosed = false;
 
-  constructor(maxInFlight: number, waitingEventsMax: number) {
-    this.#queue = new PQueue({ concurrency: maxInFlight });
-    this.#waitingEventsMax = waitingEventsMax;
+  constructor(settings: LimitSettings, options: LimitOptions) {
+    this.#settings = settings;
+    this.#options = options;
+    this.#rate = settings.rate && new Rate(settings.rate);
+    this.#capacity = new Capacity(settings.maxInFlight);
+    const waiting = this.#waiting;
+    const queueClass = class {
+      constructor() {
+        // biome-ignore lint/correctness/noConstructorReturn: p-queue makes its queue itself, and gets one that is there
+        return waiting;
+      }
+    };
+    this.#queue = new PQueue({ concurrency: settings.maxInFlight, queueClass: queueClass as typeof WaitingQueue });
+    if (settings.paused) this.#options.onChange({ kind: 'paused' });
+    this.#follow();
   }
 
   /** Deliveries that wait for their turn. */
   get waiting(): number {
-    return this.#queue.size;
+    return this.#waiting.size;
   }
 
   get inFlight(): number {
     return this.#queue.pending;
   }
 
-  get hasRoom(): boolean {
-    return this.#queue.size < this.#waitingEventsMax;
+  /** Why nothing of the trigger is attempted: `posthorn.dev/paused`, or its subscriber is gone; null: it is. */
+  get pausedBy(): 'annotation' | 'gone' | null {
+    if (this.#settings.paused) return 'annotation';
+    return this.#isGone ? 'gone' : null;
   }
 
-  /** Whether so little waits that a trigger which was too busy may be called well again: half of what may wait. */
-  get isRelieved(): boolean {
-    return this.#queue.size <= this.#waitingEventsMax / 2;
+  /** Whether the subscriber is down, so that nothing but probes is attempted. */
+  get isOpen(): boolean {
+    return this.#capacity.state === 'open';
+  }
+
+  /** Attempts that may be under way at once. */
+  get concurrency(): number {
+    return this.pausedBy === null ? this.#capacity.atOnce : 0;
+  }
+
+  /** Whether the lane may put more in. */
+  hasRoomFor(lane: LaneKind): boolean {
+    if (this.pausedBy !== null) return false;
+    if (this.isOpen) return this.#waiting.countOf(lane, candidatesMax) < candidatesMax;
+    return this.#waiting.size < this.#options.waitingEventsMax;
   }
 
   /** Whether a delivery that came now would begin at once: the trigger has nothing to do. */
   get isIdle(): boolean {
-    return this.#queue.size === 0 && this.#queue.pending < this.#queue.concurrency;
+    return this.#waiting.size === 0 && !this.#queue.isPaused && this.#queue.pending < this.#queue.concurrency;
   }
 
-  set maxInFlight(limit: number) {
-    if (this.#queue.concurrency !== limit) this.#queue.concurrency = limit;
+  /** How many of the lane wait for their turn. */
+  waitingOf(lane: LaneKind): number {
+    return this.#waiting.countOf(lane);
   }
 
-  /** Runs the task in its turn. The task must not throw. */
-  add(task: () => Promise<void>): void {
-    void this.#queue.add(() => {
-      this.#tellRoom();
-      return task();
-    });
+  /** The trigger has changed, or may have. A new revision of one whose breaker is open is probed at once. */
+  update(settings: LimitSettings): void {
+    const before = this.#settings;
+    const pausedBefore = this.pausedBy;
+    this.#settings = settings;
+    this.#capacity.max = settings.maxInFlight;
+    if (!isSameRate(before.rate, settings.rate)) this.#rate = settings.rate && new Rate(settings.rate);
+    if (before.generation !== settings.generation) {
+      this.#isGone = false;
+      this.#probes.reset();
+      if (this.isOpen) this.#probeAt(this.#options.clock.monotonic());
+    }
+    this.#tellPause(pausedBefore);
+    this.#follow();
+  }
+
+  /** The trigger was deleted: what waits goes on at once, for it is not attempted any more. */
+  release(): void {
+    this.#isReleased = true;
+    this.#settings = { ...this.#settings, rate: null, paused: false };
+    this.#rate = null;
+    this.#isGone = false;
+    this.#capacity.reset();
+    this.#follow();
+  }
+
+  /** Puts a delivery in: it goes on in its turn. */
+  add(waiting: Waiting): void {
+    const entry: Entry = { waiting, runsAs: 'attempt' };
+    void this.#queue.add(() => this.#begin(entry), { entry });
+    this.#tryProbe();
+  }
+
+  /** Takes out those that have not begun and that `isTaken` says. */
+  takeOut(isTaken: (waiting: Waiting) => boolean): Waiting[] {
+    const taken = this.#waiting.takeOut(isTaken);
+    for (const { entry, run } of taken) {
+      entry.runsAs = 'nothing';
+      void run();
+    }
+    if (taken.length > 0) this.#tellRoom();
+    return taken.map(({ entry }) => entry.waiting);
   }
 
   /**
-   * Calls back once, when a waiting delivery has begun and there is room. Those who wait are called in turn, so that
-   * no lane takes every place that becomes free. The same function is kept once.
+   * Calls back once, when there is room for the lane. Those who wait are called in turn, so that no lane takes every
+   * place that becomes free. The same function is kept once.
    */
-  onceRoom(callback: () => void): void {
-    this.#roomWaiters.add(callback);
+  onceRoom(lane: LaneKind, callback: () => void): void {
+    this.#roomWaiters.set(callback, lane);
+  }
+
+  /** Nothing begins any more, and no timer is left; what is under way goes on. Idempotent. */
+  close(): void {
+    this.#isClosed = true;
+    this.#queue.pause();
+    this.#probeTimer?.cancel();
+    this.#rateTimer?.cancel();
+    this.#roomWaiters.clear();
+  }
+
+  #begin({ waiting, runsAs }: Entry): Promise<void> {
+    if (runsAs === 'nothing') return Promise.resolve();
+    const turn = new Turn(this.#capacity.begin(), runsAs === 'probe', this.#settings.generation, this.#onEnded);
+    if (this.#rate) {
+      this.#rate.take(this.#options.clock.monotonic());
+      this.#follow();
+    } else this.#tellRoom();
+    return this.#options.deliver(waiting, turn);
+  }
+
+  #turnEnded(turn: Turn, health: Health, retryAfterMs: number): void {
+    const { clock } = this.#options;
+    const nowMs = clock.monotonic();
+    if (retryAfterMs > 0) this.#probes.leaveAlone(nowMs, retryAfterMs);
+    else if (health === 'well' && !this.isOpen) this.#probes.answered();
+    if (turn.isProbe) this.#probeEnded(turn, health, nowMs);
+    else this.#attemptEnded(turn, health, nowMs);
+    if (health === 'gone') this.#gone(turn);
+  }
+
+  #attemptEnded({ ticket }: Turn, health: Health, nowMs: number): void {
+    const { slots, state } = this.#capacity;
+    if (health === 'gone' || health === 'unknown') this.#capacity.left(ticket);
+    else {
+      const why = this.#capacity.ended(ticket, health === 'failing', nowMs);
+      if (why !== null) this.#opened(why, nowMs);
+    }
+    if (this.isOpen && this.#probe === 'scheduled') this.#probeAt(this.#probeAtMs);
+    if (state === 'ramping' && this.#capacity.state === 'closed') this.#closed();
+    if (this.#capacity.slots !== slots) this.#follow();
+  }
+
+  #probeEnded({ ticket }: Turn, health: Health, nowMs: number): void {
+    this.#capacity.left(ticket);
+    if (!this.isOpen) return;
+    this.#probe = 'scheduled';
+    switch (health) {
+      case 'well':
+        this.#probes.answered();
+        this.#capacity.restart();
+        this.#tell({ kind: 'ramping' });
+        if (this.#capacity.state === 'closed') this.#closed();
+        this.#follow();
+        return;
+      case 'failing':
+        this.#probeAt(this.#probes.next(nowMs, this.#options.random()));
+        return;
+      // It came to no attempt, or one that says nothing: another record is the probe.
+      case 'gone':
+      case 'unknown':
+        this.#probeAt(nowMs);
+    }
+  }
+
+  #opened(why: string, nowMs: number): void {
+    this.#probe = 'scheduled';
+    this.#probeAt(this.#probes.next(nowMs, this.#options.random()));
+    this.#tell({ kind: 'opened', why, probeInMs: this.#probeAtMs - nowMs });
+  }
+
+  #closed(): void {
+    this.#probes.reset();
+    this.#tell({ kind: 'closed', concurrency: this.#capacity.atOnce });
+  }
+
+  /** The subscriber is gone, unless another revision has come since the attempt began. */
+  #gone({ generation }: Turn): void {
+    if (generation !== this.#settings.generation || this.#isReleased) return;
+    const pausedBefore = this.pausedBy;
+    this.#isGone = true;
+    this.#tellPause(pausedBefore);
+    this.#follow();
+  }
+
+  #tellPause(before: 'annotation' | 'gone' | null): void {
+    const now = this.pausedBy;
+    if (now === before) return;
+    if (now !== null) this.#tell({ kind: now === 'gone' ? 'gone' : 'paused' });
+    else {
+      this.#tell({ kind: 'resumed' });
+      if (this.isOpen) this.#probeAt(this.#options.clock.monotonic());
+    }
+  }
+
+  #tell(change: LimitChange): void {
+    if (!this.#isReleased && !this.#isClosed) this.#options.onChange(change);
+  }
+
+  /** The next probe may begin at this time, or when the subscriber has asked for no sooner. */
+  #probeAt(timeMs: number): void {
+    if (this.#probe === 'underWay' || this.#isClosed) return;
+    this.#probe = 'scheduled';
+    this.#probeAtMs = this.#probes.notBefore(timeMs);
+    this.#probeTimer?.cancel();
+    const due = (): void => {
+      this.#probe = 'due';
+      this.#tryProbe();
+    };
+    const delayMs = Math.max(0, this.#probeAtMs - this.#options.clock.monotonic());
+    this.#probeTimer = this.#options.clock.setTimer(due, Math.ceil(delayMs));
+  }
+
+  /** Where a probe is due and nothing waits, the next delivery to come is the probe. */
+  #tryProbe(): void {
+    if (!this.isOpen || this.#probe !== 'due' || this.pausedBy !== null || this.#isClosed) return;
+    const waitMs = this.#rate?.waitMs(this.#options.clock.monotonic()) ?? 0;
+    if (waitMs > 0) {
+      this.#followIn(waitMs);
+      return;
+    }
+    const queued = this.#waiting.takeFewestAttempts();
+    if (!queued) return;
+    queued.entry.runsAs = 'probe';
+    this.#probe = 'underWay';
+    void queued.run();
+  }
+
+  /** Brings the queue in step with what may begin now. */
+  #follow(): void {
+    if (this.#isClosed) return;
+    const waitMs = this.#rate?.waitMs(this.#options.clock.monotonic()) ?? 0;
+    const isHeld = this.pausedBy !== null || this.isOpen || waitMs > 0;
+    if (isHeld) this.#queue.pause();
+    const { slots } = this.#capacity;
+    if (slots > 0 && this.#queue.concurrency !== slots) this.#queue.concurrency = slots;
+    if (!isHeld) this.#queue.start();
+    if (waitMs > 0) this.#followIn(waitMs);
+    this.#tryProbe();
+    this.#tellRoom();
+  }
+
+  #followIn(waitMs: number): void {
+    this.#rateTimer?.cancel();
+    this.#rateTimer = this.#options.clock.setTimer(() => this.#follow(), Math.ceil(waitMs));
   }
 
   #tellRoom(): void {
-    for (const callback of this.#roomWaiters) {
-      if (!this.hasRoom) return;
+    for (const [callback, lane] of this.#roomWaiters) {
+      if (!this.hasRoomFor(lane)) continue;
       this.#roomWaiters.delete(callback);
       callback();
     }
   }
+}
+
+/**
+ * While the breaker is open a lane may have this many deliveries in: enough that it always has one where a probe is
+ * due, few enough that the others of the lane are not held up with them.
+ */
+const candidatesMax = 4;
+
+/** What of a trigger its limit goes by. */
+export type LimitSettings = Pick<Trigger, 'maxInFlight' | 'rate' | 'paused' | 'generation'>;
+
+export interface LimitOptions {
+  /** Deliveries that may wait for their turn. */
+  readonly waitingEventsMax: number;
+  readonly clock: Clock;
+  /** In [0, 1), for the jitter of probes. */
+  readonly random: () => number;
+  /** Does what is to be done with a delivery whose turn has come, and ends the turn. Must not throw. */
+  readonly deliver: (waiting: Waiting, turn: Turn) => Promise<void>;
+  readonly onChange: (change: LimitChange) => void;
+}
+
+/** A change of state, as it is told to people. */
+export type LimitChange =
+  | { readonly kind: 'opened'; readonly why: string; readonly probeInMs: number }
+  | { readonly kind: 'ramping' }
+  | { readonly kind: 'closed'; readonly concurrency: number }
+  | { readonly kind: 'paused' }
+  | { readonly kind: 'gone' }
+  | { readonly kind: 'resumed' };
+
+interface EntryOptions extends QueueAddOptions {
+  readonly entry: Entry;
+}
+
+/** A delivery's turn, which ends once. */
+export class Turn {
+  readonly ticket: number;
+  readonly isProbe: boolean;
+  /** The revision of the trigger that was in force when the turn came. */
+  readonly generation: number;
+  readonly #onEnded: (turn: Turn, health: Health, retryAfterMs: number) => void;
+  #isEnded = false;
+
+  constructor(
+    ticket: number,
+    isProbe: boolean,
+    generation: number,
+    onEnded: (turn: Turn, health: Health, retryAfterMs: number) => void,
+  ) {
+    this.ticket = ticket;
+    this.isProbe = isProbe;
+    this.generation = generation;
+    this.#onEnded = onEnded;
+  }
+
+  /**
+   * The attempt has ended, if there was one. Idempotent: the first says it.
+   * @param retryAfterMs how long the subscriber wants to be left alone; 0: it did not say
+   */
+  ended(health: Health, retryAfterMs = 0): void {
+    if (this.#isEnded) return;
+    this.#isEnded = true;
+    this.#onEnded(this, health, retryAfterMs);
+  }
+}
+
+function isSameRate(one: AttemptRate | null, other: AttemptRate | null): boolean {
+  return one?.attempts === other?.attempts && one?.perMs === other?.perMs;
 }

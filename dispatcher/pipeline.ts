@@ -20,7 +20,7 @@ import {
   toRawRecord,
   toRawReplyRecord,
 } from './dead-letter.ts';
-import { decide, headerOf } from './decide.ts';
+import { decide, headerOf, healthOf, retryAfterMs } from './decide.ts';
 import type { Deliverer } from './deliver.ts';
 import {
   type Delivery,
@@ -32,7 +32,9 @@ import {
   type Outcome,
   RevokedError,
 } from './fate.ts';
-import { TriggerLimit } from './limit.ts';
+import { TriggerLimits } from './limit/trigger-limits.ts';
+import type { LaneKind, Waiting } from './limit/waiting-queue.ts';
+import type { Turn } from './limit.ts';
 import { hopsOfDelivery, type Reply, replyOf } from './reply.ts';
 import { toRetryRecord } from './retry.ts';
 
@@ -46,54 +48,36 @@ import { toRetryRecord } from './retry.ts';
  */
 export class Pipeline {
   readonly #options: PipelineOptions;
-  readonly #limits = new Map<string, TriggerLimit>();
+  /** How much of each trigger is under way in this process; the lanes look before they put more in. */
+  readonly limits: TriggerLimits;
   #isDraining = false;
 
   constructor(options: PipelineOptions) {
     this.#options = options;
+    this.limits = new TriggerLimits({
+      ...options,
+      random: Math.random,
+      triggers: () => options.registry.snapshot().triggers,
+      deliver: (waiting, turn) => this.#take(waiting, turn),
+    });
   }
 
-  /** How much of the trigger is under way in this process; the lanes look before they put more in. */
-  limitOf(trigger: Trigger): TriggerLimit {
-    let limit = this.#limits.get(trigger.uid);
-    if (!limit) {
-      limit = new TriggerLimit(trigger.maxInFlight, this.#options.waitingEventsMax);
-      this.#limits.set(trigger.uid, limit);
-    }
-    return limit;
-  }
-
-  /** The triggers have changed: their limits follow, those of deleted triggers go once they are empty. */
+  /** The triggers have changed: what waits goes on under their new limits. */
   refreshLimits(): void {
-    const { triggers } = this.#options.registry.snapshot();
-    for (const [uid, limit] of this.#limits) {
-      const trigger = triggers.get(uid);
-      if (trigger) limit.maxInFlight = trigger.maxInFlight;
-      else if (limit.waiting + limit.inFlight === 0) this.#limits.delete(uid);
-    }
+    this.limits.refresh();
   }
 
-  /** Whether more of the trigger may be put in. */
-  hasRoom(trigger: Trigger): boolean {
-    return this.#limits.get(trigger.uid)?.hasRoom ?? true;
-  }
-
-  /** Whether a delivery of the trigger would begin at once. */
-  isIdle(trigger: Trigger): boolean {
-    return this.#limits.get(trigger.uid)?.isIdle ?? true;
-  }
-
-  /** Begins no more attempts: deliveries whose turn comes are dropped. Those in flight go on. */
+  /** Begins no more attempts: what waits for its turn is let go. Those in flight go on. */
   drain(): void {
     this.#isDraining = true;
+    this.limits.close();
+    for (const { hold } of this.limits.takeOut(() => true)) hold.drop();
   }
 
   /** Delivers in the trigger's turn, and settles once the fate is durable. */
-  deliver(delivery: Delivery, hold: Hold): void {
-    this.limitOf(delivery.trigger).add(async () => {
-      if (this.#isDraining || hold.isRevoked) hold.drop();
-      else await this.#settle(this.#begin(delivery, hold), hold);
-    });
+  deliver(delivery: Delivery, hold: Hold, lane: LaneKind): void {
+    if (this.#isDraining) hold.drop();
+    else this.limits.of(delivery.trigger, delivery.target.kind).add({ lane, delivery, hold });
   }
 
   /** Leaves a delivery of a trigger that can't take more to its retry topic, due at once, with no attempt counted. */
@@ -137,18 +121,29 @@ export class Pipeline {
     hold.settle();
   }
 
+  /** Lets go of what waits for its turn and is another's by now. */
+  dropRevoked(): void {
+    for (const { hold } of this.limits.takeOut(({ hold }) => hold.isRevoked)) hold.drop();
+  }
+
   /** Cuts the requests of ordered triggers whose records are another's by now: what comes next there is not ours. */
   cutRevoked(): void {
     this.#options.deliverer.cutRevoked();
   }
 
+  async #take({ delivery, hold }: Waiting, turn: Turn): Promise<void> {
+    if (this.#isDraining || hold.isRevoked) hold.drop();
+    else await this.#settle(this.#begin(delivery, hold, turn), hold);
+    turn.ended('unknown');
+  }
+
   /** The delivery's turn has come, under the revision of its trigger that is in force now. */
-  #begin(waiting: Delivery, hold: Hold): Promise<Settling> {
+  #begin(waiting: Delivery, hold: Hold, turn: Turn): Promise<Settling> {
     const trigger = this.#options.registry.snapshot().triggers.get(waiting.trigger.uid);
     if (!trigger) return this.#abandon(waiting);
     const delivery = { ...waiting, trigger };
     const { target } = delivery;
-    if (target.kind === 'subscriber') return this.#attempt(delivery, trigger.subscriberUri, hold);
+    if (target.kind === 'subscriber') return this.#attempt(delivery, trigger.subscriberUri, hold, turn);
     const sinkUri = trigger.delivery.deadLetterSinkUri;
     // A revision may have taken the sink away.
     return sinkUri === null ? this.#appendFailure(delivery, target.failure, null) : this.#attempt(delivery, sinkUri);
@@ -162,15 +157,21 @@ export class Pipeline {
     await this.#appendFailure(delivery, failureOf(delivery, 'trigger deleted', null, clock.now()), null);
   }
 
-  /** @param hold of a subscriber's attempt, which may be retried in its place; none for a dead letter sink */
-  async #attempt(waiting: Delivery, url: string, hold?: Hold): Promise<Settling> {
+  /**
+   * @param hold of a subscriber's attempt, which may be retried in its place; none for a dead letter sink
+   * @param turn likewise: how the subscriber is is told to its limit
+   */
+  async #attempt(waiting: Delivery, url: string, hold?: Hold, turn?: Turn): Promise<Settling> {
     const { clock } = this.#options;
     const startedAtMs = clock.now();
     const delivery = { ...waiting, firstAttemptAtMs: waiting.firstAttemptAtMs ?? startedAtMs };
     const outcome = await this.#call(delivery, url, hold);
     const { delivery: policy } = delivery.trigger;
-    const fate = decide(outcome, delivery.attempt, policy, clock.now(), Math.random());
-    if (fate.kind !== 'delivered') this.#logFailure(delivery, url, outcome, fate, clock.now() - startedAtMs);
+    const onGone = turn ? delivery.trigger.onGone : 'dead-letter';
+    const nowMs = clock.now();
+    const fate = decide(outcome, delivery.attempt, policy, nowMs, Math.random(), onGone);
+    if (fate.kind !== 'delivered') this.#logFailure(delivery, url, outcome, fate, nowMs - startedAtMs);
+    turn?.ended(healthOf(outcome, onGone), retryAfterMs(outcome, policy, nowMs));
     if (fate.kind === 'retry' && hold?.retryInPlace) {
       this.#tally(delivery.trigger).retried();
       hold.retryInPlace({ ...delivery, attempt: fate.attempt }, fate.atMs);

@@ -1,5 +1,5 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
-import { BrokerTally, type RefusalReason, TriggerTally } from './tallies.ts';
+import { BrokerTally, pauseReasons, type RefusalReason, TriggerTally } from './tallies.ts';
 import { version } from './version.ts';
 
 /** Everything that `/metrics` shows. Brokers are named `namespace/name`, triggers by their name. */
@@ -173,19 +173,31 @@ function triggerMetrics(registry: Registry) {
   total('posthorn_deliveries_total', 'Deliveries that the subscriber acknowledged.', (t) => t.deliveries);
   total('posthorn_retries_total', 'Failed attempts that will be tried again.', (t) => t.retries);
   total('posthorn_retry_spills_total', 'Deliveries that a busy trigger left to its retry topic.', (t) => t.spills);
+  const stallsHelp = 'Times that other triggers had to wait for this one, since its retry topic could not be written.';
+  total('posthorn_lane_stalls_total', stallsHelp, (t) => t.laneStalls);
   const attemptsHelp = 'Requests to subscribers by what they were answered.';
   totals('posthorn_delivery_attempts_total', attemptsHelp, 'status_class', (t) => t.attempts);
   totals('posthorn_dead_letters_total', 'Deliveries that were given up, by reason.', 'reason', (t) => t.deadLetters);
   totals('posthorn_replies_total', 'Events that subscribers answered with.', 'result', (t) => t.replies);
-  new Gauge({
-    name: 'posthorn_deliveries_in_flight',
-    help: 'Requests to subscribers that are not answered yet.',
-    labelNames: labels,
-    registers: [registry],
-    collect() {
-      this.reset();
-      for (const { broker, trigger, inFlight } of tallies()) this.set({ broker, trigger }, inFlight);
-    },
+  const gauge = (name: string, help: string, value: (tally: TriggerTally) => number | undefined): void =>
+    measured(registry, name, help, labels, function* () {
+      for (const tally of tallies()) {
+        const current = value(tally);
+        if (current !== undefined) yield [{ broker: tally.broker, trigger: tally.trigger }, current];
+      }
+    });
+  gauge('posthorn_deliveries_in_flight', 'Requests to subscribers that are not answered yet.', (t) => t.inFlight);
+  const limitHelp =
+    'Requests to the subscriber that may be in flight at once; 0 while its breaker is open or it is paused.';
+  gauge('posthorn_trigger_concurrency_limit', limitHelp, (t) => t.limit?.concurrency);
+  const openHelp = '1 while the breaker of the trigger is open: its subscriber is down, only probes are sent.';
+  gauge('posthorn_trigger_breaker_open', openHelp, (t) => (t.limit ? Number(t.limit.isOpen) : undefined));
+  const pausedHelp = 'Whether the trigger is paused: by its annotation, or since its subscriber answered 410 (gone).';
+  measured(registry, 'posthorn_trigger_paused', pausedHelp, [...labels, 'reason'], function* () {
+    for (const { broker, trigger, limit } of tallies()) {
+      if (limit)
+        for (const reason of pauseReasons) yield [{ broker, trigger, reason }, Number(limit.pausedBy === reason)];
+    }
   });
   return {
     of(broker: string, trigger: string): TriggerTally {
@@ -213,6 +225,26 @@ function triggerMetrics(registry: Registry) {
 }
 
 type Sample = [labels: Record<string, string>, value: number];
+
+/** A gauge, as `counted`. */
+function measured(
+  registry: Registry,
+  name: string,
+  help: string,
+  labelNames: readonly string[],
+  samples: () => Iterable<Sample>,
+): void {
+  new Gauge({
+    name,
+    help,
+    labelNames,
+    registers: [registry],
+    collect() {
+      this.reset();
+      for (const [labels, value] of samples()) this.set(labels, value);
+    },
+  });
+}
 
 /**
  * A counter whose values are read from elsewhere when `/metrics` is asked for. All series of a known broker or trigger

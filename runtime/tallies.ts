@@ -81,6 +81,19 @@ export class BrokerTally {
   }
 }
 
+/** What a trigger's limit lets through, looked at when `/metrics` is asked for. */
+export interface LimitState {
+  /** Attempts that may be under way at once; 0 while none is made but probes. */
+  readonly concurrency: number;
+  /** Whether the breaker is open. */
+  readonly isOpen: boolean;
+  readonly pausedBy: PauseReason | null;
+}
+
+/** Why nothing of a trigger is attempted, as the label `reason`. */
+export const pauseReasons = ['annotation', 'gone'] as const;
+export type PauseReason = (typeof pauseReasons)[number];
+
 /** The counts of one trigger, plain numbers as in BrokerTally. */
 export class TriggerTally {
   readonly broker: string;
@@ -91,7 +104,9 @@ export class TriggerTally {
   deliveries = 0;
   retries = 0;
   spills = 0;
+  laneStalls = 0;
   inFlight = 0;
+  limit: LimitState | null = null;
   #duration: Histogram.Internal<'broker' | 'trigger'> | null;
 
   constructor(broker: string, trigger: string, duration: Histogram.Internal<'broker' | 'trigger'>) {
@@ -136,6 +151,11 @@ export class TriggerTally {
   /** The trigger was too busy, so its retry topic took the delivery before any attempt. */
   spilled(): void {
     this.spills += 1;
+  }
+
+  /** The shared lane waits for the trigger, since its retry topic could not be written for so long. */
+  laneStalled(): void {
+    this.laneStalls += 1;
   }
 
   /** The trigger is gone: what still ends must not bring its series back. */

@@ -158,13 +158,13 @@ export class OwnLane {
     while (!this.#isClosed) {
       const queued = this.#queues.first;
       if (!queued) break;
-      const limit = pipeline.limitOf(queued.delivery.trigger);
-      if (!limit.hasRoom) {
-        limit.onceRoom(this.#placeAgain);
+      const limit = pipeline.limits.of(queued.delivery.trigger);
+      if (!limit.hasRoomFor('own')) {
+        limit.onceRoom('own', this.#placeAgain);
         break;
       }
       this.#queues.shift();
-      pipeline.deliver(queued.delivery, queued.hold);
+      pipeline.deliver(queued.delivery, queued.hold, 'own');
     }
     this.#isPlacing = false;
   }
@@ -172,6 +172,7 @@ export class OwnLane {
   #dropRevoked(): void {
     this.#intake.dropRevoked();
     for (const { taken } of this.#takeOut(({ taken }) => taken.isRevoked)) taken.drop();
+    this.#options.pipeline.dropRevoked();
     this.#place();
     // What its new owner delivers after it must not be overtaken by what is in flight here.
     if (this.#options.isOrdered) this.#options.pipeline.cutRevoked();

@@ -22,7 +22,7 @@ export interface RetryLaneOptions extends LaneOptions {
 export class RetryLane {
   readonly #options: RetryLaneOptions;
   readonly #reader: LaneReader;
-  /** By topic. */
+  /** By topic and by what is called: where the subscriber is down, its dead letter sink may be well. */
   readonly #waiting = new Map<string, WaitingTopic>();
   /** Offsets below which the topics were trimmed, and when. */
   readonly #trimmed = new Map<string, { readonly offset: number; readonly atMs: number }>();
@@ -89,10 +89,11 @@ export class RetryLane {
     const item = this.#read(taken);
     if (!item) return;
     const dueAtMs = this.#dueAtMs(item);
-    let waiting = this.#waiting.get(taken.topic);
+    const key = `${item.target.kind} ${taken.topic}`;
+    let waiting = this.#waiting.get(key);
     if (!waiting) {
-      waiting = new WaitingTopic((topic) => this.#unblock(topic));
-      this.#waiting.set(taken.topic, waiting);
+      waiting = new WaitingTopic(taken.topic, (topic) => this.#unblock(topic));
+      this.#waiting.set(key, waiting);
     }
     waiting.push({ item, taken, dueAtMs });
     if (!waiting.isBlocked) this.#lookAt(dueAtMs);
@@ -122,34 +123,39 @@ export class RetryLane {
     this.#followClock();
     this.#isDelivering = true;
     const nowMs = this.#options.clock.now();
-    for (const [topic, waiting] of this.#waiting) {
+    for (const [key, waiting] of this.#waiting) {
       while (!waiting.isBlocked) {
         const first = waiting.first;
-        if (!first || first.dueAtMs > nowMs || !this.#deliverOne(topic, waiting, first)) break;
-        waiting.shift();
+        if (!first || first.dueAtMs > nowMs || !this.#deliverOne(waiting, first, nowMs)) break;
       }
-      if (waiting.items.length === 0) this.#waiting.delete(topic);
+      if (waiting.items.length === 0) this.#waiting.delete(key);
     }
     this.#isDelivering = false;
     this.#schedule();
   }
 
-  /** False if it has to wait; then its topic is blocked until there is a reason to look again. */
-  #deliverOne(topic: string, waiting: WaitingTopic, { item, taken }: WaitingItem): boolean {
+  /** Delivers what is due, mostly the first. False if it has to wait; then it is blocked until there is a reason. */
+  #deliverOne(waiting: WaitingTopic, first: WaitingItem, nowMs: number): boolean {
     const { pipeline, registry } = this.#options;
     const { triggers, unreadable } = registry.snapshot();
+    const { item, taken } = first;
     const trigger = triggers.get(item.triggerUid);
     if (trigger) {
-      if (pipeline.hasRoom(trigger)) {
-        pipeline.deliver({ ...item, trigger }, taken);
+      const limit = pipeline.limits.of(trigger, item.target.kind);
+      if (limit.hasRoomFor('retry')) {
+        // It may be a probe, which is more likely to fail than others: one that has more attempts left is taken.
+        const chosen = limit.isOpen ? waiting.fewestAttempts(first, nowMs) : first;
+        waiting.remove(chosen);
+        pipeline.deliver({ ...chosen.item, trigger }, chosen.taken, 'retry');
         return true;
       }
       waiting.isBlocked = true;
-      pipeline.limitOf(trigger).onceRoom(waiting.unblock);
+      limit.onceRoom('retry', waiting.unblock);
       return false;
     }
     if (registry.stored().deleted.has(item.triggerUid) || this.#unknown.has(item.triggerUid)) {
-      pipeline.abandon({ ...item, trigger: this.#goneTrigger(topic, item.triggerUid) }, taken);
+      waiting.remove(first);
+      pipeline.abandon({ ...item, trigger: this.#goneTrigger(waiting.topic, item.triggerUid) }, taken);
       return true;
     }
     waiting.isBlocked = true;
@@ -187,6 +193,7 @@ export class RetryLane {
       for (const { taken } of revoked) taken.drop();
       waiting.replace(kept);
     }
+    this.#options.pipeline.dropRevoked();
   }
 
   #rotateSoon(): void {
@@ -292,13 +299,15 @@ interface WaitingItem {
 
 /** What waits of one trigger, in order of due time. */
 class WaitingTopic {
+  readonly topic: string;
   /** Whether the first waits for room at its trigger, or for the registry. */
   isBlocked = false;
   /** One function for as long as the topic has anything that waits, so that whoever is to call it has it once. */
   readonly unblock: () => void;
   #queue = queueOf([]);
 
-  constructor(onUnblock: (waiting: WaitingTopic) => void) {
+  constructor(topic: string, onUnblock: (waiting: WaitingTopic) => void) {
+    this.topic = topic;
     this.unblock = () => onUnblock(this);
   }
 
@@ -315,8 +324,20 @@ class WaitingTopic {
     this.#queue.push(item);
   }
 
-  shift(): void {
-    this.#queue.pop();
+  /** Of the same trigger and due, the one with the fewest attempts; of several the first. */
+  fewestAttempts(first: WaitingItem, nowMs: number): WaitingItem {
+    let best = first;
+    for (const one of this.items) {
+      if (one.dueAtMs > nowMs || one.item.triggerUid !== first.item.triggerUid) continue;
+      const fewer = one.item.attempt - best.item.attempt;
+      if (fewer < 0 || (fewer === 0 && orderOf(one, best) < 0)) best = one;
+    }
+    return best;
+  }
+
+  remove(item: WaitingItem): void {
+    if (item === this.#queue.peek()) this.#queue.pop();
+    else this.replace(this.items.filter((one) => one !== item));
   }
 
   replace(items: WaitingItem[]): void {
@@ -325,7 +346,12 @@ class WaitingTopic {
 }
 
 function queueOf(items: WaitingItem[]): TinyQueue<WaitingItem> {
-  return new TinyQueue(items, (a, b) => a.dueAtMs - b.dueAtMs || a.taken.record.offset - b.taken.record.offset);
+  return new TinyQueue(items, orderOf);
+}
+
+/** Negative where the first is to go out before the other. */
+function orderOf(a: WaitingItem, b: WaitingItem): number {
+  return a.dueAtMs - b.dueAtMs || a.taken.record.offset - b.taken.record.offset;
 }
 
 function split<T>(items: readonly T[], isFirst: (item: T) => boolean): [T[], T[]] {

@@ -2,9 +2,11 @@ import { groupAt } from '../../broker/trigger/lane-spans.ts';
 import type { Trigger } from '../../broker/trigger/trigger.ts';
 import type { Timer } from '../../runtime/clock.ts';
 import type { Delivery, Hold } from '../fate.ts';
+import type { TriggerLimit } from '../limit.ts';
 import { type DecodedRecord, firstDelivery, Intake } from './intake.ts';
 import { type LaneOptions, reportingOf } from './lane.ts';
 import { LaneReader, type TakenRecord } from './reader.ts';
+import { Spills } from './spills.ts';
 
 export interface SharedLaneOptions extends LaneOptions {
   readonly group: string;
@@ -17,16 +19,20 @@ export interface SharedLaneOptions extends LaneOptions {
  *
  *   take -> decode -> match (while the registry is fresh) -> place: the trigger's limit, or its retry topic
  *
- * Deliveries are placed in the order of the log. A trigger that can't take more holds the lane back; once another
- * trigger has been idle for 50 ms and would wait, the deliveries of the busy one go to its retry topic.
+ * Deliveries are placed in the order of the log. A trigger that can't take more holds the lane back, or fills the
+ * window with what waits for its turn; once another trigger has been idle for 50 ms and would wait, the deliveries of
+ * the busy one go to its retry topic, those included that wait for their turn, until it is idle itself.
  */
 export class SharedLane {
   readonly #options: SharedLaneOptions;
   readonly #reader: LaneReader;
   readonly #intake: Intake;
   readonly #matched = new MatchedRecords();
-  /** Uids of triggers whose deliveries go to their retry topic until they are relieved. */
+  /** Uids of triggers whose deliveries go to their retry topic until they are idle. */
   readonly #spilling = new Set<string>();
+  readonly #spills: Spills;
+  /** The trigger that the lane waits for since no more of it may be on the way to its retry topic. */
+  #stalledBy: string | undefined;
   /** On the monotonic clock: since when a delivery is held although others could go on. */
   #heldSinceMs: number | undefined;
   #holdTimer: Timer | undefined;
@@ -38,11 +44,13 @@ export class SharedLane {
   constructor(options: SharedLaneOptions) {
     this.#options = options;
     const { log, group, startAt, clock, logger, window } = options;
+    this.#spills = new Spills(window);
     this.#intake = new Intake(options, (events) => this.#match(events));
     this.#reader = new LaneReader({
       ...{ log, group, startAt, clock, logger, window },
       onRecord: (taken) => this.#intake.receive(taken),
       onRevoked: () => this.#dropRevoked(),
+      onHeld: () => this.#lookAgain(),
       ...reportingOf(options, group),
     });
   }
@@ -93,30 +101,82 @@ export class SharedLane {
   #placeOne({ delivery, hold }: Placeable): boolean {
     const { pipeline } = this.#options;
     const { trigger } = delivery;
-    const limit = pipeline.limitOf(trigger);
-    if (this.#spilling.has(trigger.uid) && limit.isRelieved) this.#spilling.delete(trigger.uid);
-    if (this.#spilling.has(trigger.uid) || (!limit.hasRoom && this.#mustGiveWay(trigger))) {
-      this.#spilling.add(trigger.uid);
+    const limit = pipeline.limits.of(trigger);
+    if (limit.isIdle) this.#spilling.delete(trigger.uid);
+    if (this.#spilling.has(trigger.uid)) return this.#spill(delivery, hold);
+    if (limit.hasRoomFor('shared')) {
       this.#endHold();
-      pipeline.spill(delivery, hold);
+      pipeline.deliver(delivery, hold, 'shared');
       return true;
     }
-    if (!limit.hasRoom) {
-      limit.onceRoom(this.#placeAgain);
-      // Others may get room meanwhile, and nobody but this timer looks at them.
-      this.#holdTimer ??= this.#options.clock.setTimer(() => {
-        this.#holdTimer = undefined;
-        this.#place();
-      }, holdMs);
+    if (this.#mustGiveWay(trigger)) {
+      this.#spillWaiting(trigger.uid, limit);
+      return this.#spill(delivery, hold);
+    }
+    limit.onceRoom('shared', this.#placeAgain);
+    this.#lookAgain();
+    return false;
+  }
+
+  /** False where too much of the trigger is on its way to its retry topic already: then the lane waits. */
+  #spill(delivery: Delivery, hold: Hold): boolean {
+    const { pipeline } = this.#options;
+    const { uid } = delivery.trigger;
+    if (!this.#spills.hasRoomFor(uid)) {
+      this.#tellStall(delivery.trigger);
+      this.#lookAgain();
       return false;
     }
-    this.#endHold();
-    pipeline.deliver(delivery, hold);
+    this.#stalledBy = undefined;
+    pipeline.spill(delivery, this.#spills.holdOf(delivery, hold));
     return true;
   }
 
-  /** Whether others have been waiting for this busy trigger for so long that it has to give way. */
-  #mustGiveWay(busy: Trigger): boolean {
+  /** From now on the trigger's deliveries go to its retry topic, first those that wait for their turn. */
+  #spillWaiting(uid: string, limit: TriggerLimit): void {
+    this.#spilling.add(uid);
+    if (!this.#spills.hasRoomFor(uid)) return;
+    for (const { delivery, hold } of limit.takeOut(({ lane }) => lane === 'shared')) {
+      this.#options.pipeline.spill(delivery, this.#spills.holdOf(delivery, hold));
+    }
+  }
+
+  #tellStall({ uid, name }: Trigger): void {
+    if (this.#stalledBy === uid) return;
+    this.#stalledBy = uid;
+    const { logger, metrics, registry, group } = this.#options;
+    metrics.trigger(`${registry.name.namespace}/${registry.name.name}`, name).laneStalled();
+    logger.warn(
+      { group, trigger: name },
+      'the retry topic of a busy trigger could not be written for so long that other triggers wait for it',
+    );
+  }
+
+  /** The window may be full of what waits for its turn, with nothing to be placed: the busiest triggers give way. */
+  #relieveWindow(): void {
+    if (!this.#reader.isHeld || this.#matched.first() || this.#closing.signal.aborted) return;
+    this.#lookAgain();
+    const busiest = this.#options.pipeline.limits.busiest('shared');
+    if (busiest.length === 0 || !this.#mustGiveWay()) return;
+    let tooMany = this.#reader.unsettled - this.#options.window.recordsMax / 2;
+    for (const { uid, limit, waiting } of busiest) {
+      this.#spillWaiting(uid, limit);
+      tooMany -= waiting;
+      if (tooMany <= 0) return;
+    }
+  }
+
+  /** Others may get room meanwhile, and nobody but this timer looks at them. */
+  #lookAgain(): void {
+    this.#holdTimer ??= this.#options.clock.setTimer(() => {
+      this.#holdTimer = undefined;
+      this.#place();
+      this.#relieveWindow();
+    }, holdMs);
+  }
+
+  /** Whether others have been waiting for so long that this busy trigger, or whichever is busy, has to give way. */
+  #mustGiveWay(busy?: Trigger): boolean {
     const nowMs = this.#options.clock.monotonic();
     this.#heldSinceMs = this.#doOthersWait(busy) ? (this.#heldSinceMs ?? nowMs) : undefined;
     return this.#heldSinceMs !== undefined && nowMs - this.#heldSinceMs >= holdMs;
@@ -126,11 +186,11 @@ export class SharedLane {
    * Whether a delivery of an idle trigger stands behind the held one, or may, where the window ends. A trigger that
    * still has deliveries of its own waiting loses nothing by it.
    */
-  #doOthersWait(busy: Trigger): boolean {
+  #doOthersWait(busy?: Trigger): boolean {
     const { pipeline, registry } = this.#options;
-    const candidates = this.#reader.isFull ? registry.snapshot().triggers.values() : this.#matched.triggers();
+    const candidates = this.#reader.isHeld ? registry.snapshot().triggers.values() : this.#matched.triggers();
     for (const trigger of candidates) {
-      if (trigger.uid !== busy.uid && pipeline.isIdle(trigger)) return true;
+      if (trigger.uid !== busy?.uid && trigger.lane === 'shared' && pipeline.limits.isIdle(trigger)) return true;
     }
     return false;
   }
@@ -138,6 +198,7 @@ export class SharedLane {
   #dropRevoked(): void {
     this.#intake.dropRevoked();
     this.#matched.dropRevoked();
+    this.#options.pipeline.dropRevoked();
   }
 
   #endHold(): void {

@@ -75,7 +75,7 @@ function startPipeline(triggers: readonly Trigger[]) {
     /** Delivers and tells what became of the record that it came from. */
     run(delivery: Delivery, more: Partial<Hold> = {}): { state: 'held' | 'settled' | 'dropped' } {
       const held: { state: 'held' | 'settled' | 'dropped' } = { state: 'held' };
-      pipeline.deliver(delivery, {
+      const hold: Hold = {
         ...more,
         isRevoked: false,
         settle: () => {
@@ -84,7 +84,8 @@ function startPipeline(triggers: readonly Trigger[]) {
         drop: () => {
           held.state = 'dropped';
         },
-      });
+      };
+      pipeline.deliver(delivery, hold, 'shared');
       return held;
     },
   };

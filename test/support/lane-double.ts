@@ -39,6 +39,7 @@ export class LaneDouble {
   readonly #freshWaiters: (() => void)[] = [];
   readonly #full = new Set<string>();
   readonly #occupied = new Set<string>();
+  readonly #open = new Set<string>();
   readonly #roomWaiters = new Set<() => void>();
 
   constructor(triggers: readonly Trigger[]) {
@@ -81,9 +82,18 @@ export class LaneDouble {
     for (const callback of waiters) callback();
   }
 
+  /** The trigger's breaker is open: what it has room for may be a probe. */
+  setOpen(trigger: Trigger): void {
+    this.#open.add(trigger.uid);
+  }
+
   /** The trigger has room, and deliveries of its own that wait. */
   setOccupied(trigger: Trigger): void {
     this.#occupied.add(trigger.uid);
+  }
+
+  #isIdle(uid: string): boolean {
+    return !this.#full.has(uid) && !this.#occupied.has(uid);
   }
 
   #registry(): Registry {
@@ -109,19 +119,24 @@ export class LaneDouble {
       hold,
     });
     return {
-      hasRoom: ({ uid }: Trigger) => !this.#full.has(uid),
-      isIdle: ({ uid }: Trigger) => !this.#full.has(uid) && !this.#occupied.has(uid),
-      limitOf: ({ uid }: Trigger) => ({
-        hasRoom: !this.#full.has(uid),
-        isRelieved: !this.#full.has(uid),
-        onceRoom: (callback: () => void) => this.#roomWaiters.add(callback),
-      }),
+      limits: {
+        isIdle: ({ uid }: Trigger) => this.#isIdle(uid),
+        busiest: () => [],
+        of: ({ uid }: Trigger) => ({
+          hasRoomFor: () => !this.#full.has(uid),
+          isIdle: this.#isIdle(uid),
+          isOpen: this.#open.has(uid),
+          onceRoom: (_lane: string, callback: () => void) => this.#roomWaiters.add(callback),
+          takeOut: () => [],
+        }),
+      },
       deliver: (delivery: Delivery, hold: Hold) => this.delivered.push(handled(delivery, hold)),
       spill: (delivery: Delivery, hold: Hold) => this.spilled.push(handled(delivery, hold)),
       postpone: (delivery: Delivery, _next: unknown, hold: Hold) => {
         this.postponed.push(handled(delivery, hold));
         hold.settle();
       },
+      dropRevoked: () => {},
       cutRevoked: () => {
         this.cuts++;
       },

@@ -1,0 +1,112 @@
+import type { Logger } from 'pino';
+import type { Trigger } from '../../broker/trigger/trigger.ts';
+import type { Clock } from '../../runtime/clock.ts';
+import type { Metrics } from '../../runtime/metrics.ts';
+import type { Target } from '../fate.ts';
+import { type LimitOptions, TriggerLimit } from '../limit.ts';
+import { reportTo } from './report.ts';
+import type { LaneKind, Waiting } from './waiting-queue.ts';
+
+export interface TriggerLimitsOptions extends Omit<LimitOptions, 'onChange'> {
+  /** `namespace/name`, for metrics and log lines. */
+  readonly broker: string;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+  /** The triggers of the broker, by uid. */
+  readonly triggers: () => ReadonlyMap<string, Trigger>;
+}
+
+/**
+ * The limits of a broker's triggers, and those of their dead letter sinks: what a subscriber answers says nothing of
+ * the sink, so each has its own. Of a sink it bounds only how many are called at once; it has no breaker and no rate.
+ */
+export class TriggerLimits {
+  readonly #options: TriggerLimitsOptions;
+  /** By the trigger's uid. */
+  readonly #subscribers = new Map<string, TriggerLimit>();
+  readonly #sinks = new Map<string, TriggerLimit>();
+
+  constructor(options: TriggerLimitsOptions) {
+    this.#options = options;
+  }
+
+  /** The limit of what is called for the trigger. */
+  of(trigger: Trigger, target: Target['kind'] = 'subscriber'): TriggerLimit {
+    const limits = target === 'subscriber' ? this.#subscribers : this.#sinks;
+    const known = limits.get(trigger.uid);
+    if (known) return known;
+    // What waits may carry an earlier revision.
+    const current = this.#options.triggers().get(trigger.uid) ?? trigger;
+    const limit = target === 'subscriber' ? this.#makeSubscriber(current) : this.#makeSink(current);
+    limits.set(trigger.uid, limit);
+    return limit;
+  }
+
+  /** Whether a delivery to the subscriber would begin at once. */
+  isIdle(trigger: Trigger): boolean {
+    return this.#subscribers.get(trigger.uid)?.isIdle ?? !trigger.paused;
+  }
+
+  /** The triggers of which deliveries of this lane wait for their turn, those with the most first. */
+  busiest(lane: LaneKind): { readonly uid: string; readonly limit: TriggerLimit; readonly waiting: number }[] {
+    return [...this.#subscribers]
+      .map(([uid, limit]) => ({ uid, limit, waiting: limit.waitingOf(lane) }))
+      .filter(({ waiting }) => waiting > 0)
+      .sort((a, b) => b.waiting - a.waiting);
+  }
+
+  /** The triggers have changed: their limits follow; those of deleted triggers let everything go on. */
+  refresh(): void {
+    const triggers = this.#options.triggers();
+    for (const trigger of triggers.values()) {
+      this.#subscribers.get(trigger.uid)?.update(trigger);
+      this.#sinks.get(trigger.uid)?.update(sinkSettings(trigger));
+      this.#show(trigger);
+    }
+    for (const limits of [this.#subscribers, this.#sinks]) {
+      for (const [uid, limit] of limits) {
+        if (triggers.has(uid)) continue;
+        if (limit.waiting + limit.inFlight > 0) limit.release();
+        else {
+          limit.close();
+          limits.delete(uid);
+        }
+      }
+    }
+  }
+
+  /** Takes out what has not begun and what `isTaken` says, of all triggers. */
+  takeOut(isTaken: (waiting: Waiting) => boolean): Waiting[] {
+    return [...this.#subscribers.values(), ...this.#sinks.values()].flatMap((limit) => limit.takeOut(isTaken));
+  }
+
+  /** Nothing begins any more, and no timer is left; what is under way goes on. Idempotent. */
+  close(): void {
+    for (const limit of [...this.#subscribers.values(), ...this.#sinks.values()]) limit.close();
+  }
+
+  #makeSubscriber(trigger: Trigger): TriggerLimit {
+    const limit = new TriggerLimit(trigger, { ...this.#options, onChange: reportTo(this.#options, trigger) });
+    this.#options.metrics.trigger(this.#options.broker, trigger.name).limit = limit;
+    return limit;
+  }
+
+  #makeSink(trigger: Trigger): TriggerLimit {
+    return new TriggerLimit(sinkSettings(trigger), { ...this.#options, onChange: () => {} });
+  }
+
+  /** The metrics show the limit of every trigger; most have none until their first delivery. */
+  #show(trigger: Trigger): void {
+    const limit = trigger.paused ? this.of(trigger) : this.#subscribers.get(trigger.uid);
+    this.#options.metrics.trigger(this.#options.broker, trigger.name).limit = limit ?? {
+      concurrency: trigger.maxInFlight,
+      isOpen: false,
+      pausedBy: null,
+    };
+  }
+}
+
+function sinkSettings({ maxInFlight, paused, generation }: Trigger) {
+  return { maxInFlight, paused, generation, rate: null };
+}

@@ -1,0 +1,75 @@
+import type { Health } from '../../dispatcher/decide.ts';
+import type { LaneKind } from '../../dispatcher/limit/waiting-queue.ts';
+import { type LimitChange, type LimitSettings, TriggerLimit, type Turn } from '../../dispatcher/limit.ts';
+import { testDelivery, testEvent, testTrigger } from '../support/events.ts';
+import { ManualClock } from '../support/manual-clock.ts';
+
+const trigger = testTrigger('http://127.0.0.1:1/');
+
+/** An attempt under way, until the test ends it. */
+export interface Attempt {
+  readonly id: string;
+  readonly attempt: number;
+  readonly atMs: number;
+  readonly isProbe: boolean;
+  end(health?: Health, retryAfterMs?: number): Promise<void>;
+}
+
+export interface LimitSetup {
+  readonly settings?: Partial<LimitSettings>;
+  readonly waitingEventsMax?: number;
+  readonly random?: () => number;
+}
+
+/** A limit whose attempts the test ends, on a clock that it turns. */
+export function startLimit({ settings = {}, waitingEventsMax = 1_024, random = () => 0.5 }: LimitSetup = {}) {
+  const clock = new ManualClock();
+  const changes: LimitChange[] = [];
+  const attempts: Attempt[] = [];
+  const underWay = new Set<Attempt>();
+  let current: LimitSettings = { maxInFlight: 256, rate: null, paused: false, generation: 1, ...settings };
+  const deliver = (id: string, attempt: number, turn: Turn): Promise<void> => {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const one: Attempt = {
+      ...{ id, attempt, isProbe: turn.isProbe, atMs: clock.monotonic() },
+      async end(health = 'well', retryAfterMs = 0) {
+        underWay.delete(one);
+        turn.ended(health, retryAfterMs);
+        resolve();
+        await clock.advance(0);
+      },
+    };
+    attempts.push(one);
+    underWay.add(one);
+    return promise;
+  };
+  const limit = new TriggerLimit(current, {
+    ...{ waitingEventsMax, clock, random },
+    deliver: ({ delivery }, turn) => deliver(delivery.event.attributes.id, delivery.attempt, turn),
+    onChange: (change) => void changes.push(change),
+  });
+  return {
+    ...{ limit, clock, changes, attempts, underWay },
+    /** A delivery comes in. */
+    add(id: string, { lane = 'shared', attempt = 1 }: { lane?: LaneKind; attempt?: number } = {}): void {
+      const hold = { isRevoked: false, settle: () => {}, drop: () => {} };
+      limit.add({ lane, hold, delivery: testDelivery(trigger, testEvent({ id }), { attempt }) });
+    },
+    update(more: Partial<LimitSettings>): void {
+      current = { ...current, ...more };
+      limit.update(current);
+    },
+    /** Ends the attempts that are under way now, in the order in which they began. */
+    async endAll(health: Health = 'well', retryAfterMs = 0): Promise<void> {
+      for (const attempt of [...underWay]) await attempt.end(health, retryAfterMs);
+    },
+  };
+}
+
+/** Five failures in a row: the breaker opens. */
+export async function openBreaker({ add, attempts }: ReturnType<typeof startLimit>): Promise<void> {
+  for (let count = 0; count < 5; count++) {
+    add(`failure ${count}`);
+    await attempts.at(-1)?.end('failing');
+  }
+}
