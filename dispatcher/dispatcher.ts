@@ -9,7 +9,7 @@ import { messageOf } from '../runtime/errors.ts';
 import type { Metrics } from '../runtime/metrics.ts';
 import { BrokerLanes } from './broker-lanes.ts';
 import { createDeliverer, type Deliverer } from './deliver.ts';
-import type { WindowLimits } from './lane/reader.ts';
+import type { WindowLimits } from './lane/window.ts';
 
 export interface DispatcherOptions {
   readonly log: Log;

@@ -1,6 +1,7 @@
 import type { Trigger } from '../broker/trigger/trigger.ts';
 import type { CloudEvent } from '../event/event.ts';
 import type { DeadLetterReason } from '../runtime/tallies.ts';
+import type { RepeatBound } from './repeat-bound.ts';
 
 /** One event for one trigger, on its way. */
 export interface Delivery {
@@ -27,8 +28,11 @@ export type GivenUp = Pick<Delivery, 'event' | 'attempt' | 'trace' | 'origin' | 
 export interface Hold {
   /** Whether another process has the record by now: what has not begun here is not to begin. */
   readonly isRevoked: boolean;
-  /** All that the record led to is durable. */
-  settle(): void;
+  /**
+   * All that the record led to is durable.
+   * @param bounds for which it counts until that is committed
+   */
+  settle(...bounds: readonly RepeatBound[]): void;
   /** Lets go of the record without settling it: it is handed out again to whoever reads it next. */
   drop(): void;
   /**

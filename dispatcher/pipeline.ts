@@ -8,7 +8,6 @@ import type { CloudEvent } from '../event/event.ts';
 import { toRecord } from '../event/kafka.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { Metrics } from '../runtime/metrics.ts';
-import { shownUrl } from '../runtime/shown-url.ts';
 import { type DeadLetterReason, type StatusClass, statusClassOf } from '../runtime/tallies.ts';
 import type { DurableAppender } from './append.ts';
 import {
@@ -22,6 +21,7 @@ import {
 } from './dead-letter.ts';
 import { decide, headerOf, healthOf, retryAfterMs } from './decide.ts';
 import type { Deliverer } from './deliver.ts';
+import { failureLine } from './failure-line.ts';
 import {
   type Delivery,
   type Failure,
@@ -35,6 +35,7 @@ import {
 import { TriggerLimits } from './limit/trigger-limits.ts';
 import type { LaneKind, Waiting } from './limit/waiting-queue.ts';
 import type { Turn } from './limit.ts';
+import { type RepeatBound, RepeatBounds } from './repeat-bound.ts';
 import { hopsOfDelivery, type Reply, replyOf } from './reply.ts';
 import { toRetryRecord } from './retry.ts';
 
@@ -50,6 +51,7 @@ export class Pipeline {
   readonly #options: PipelineOptions;
   /** How much of each trigger is under way in this process; the lanes look before they put more in. */
   readonly limits: TriggerLimits;
+  readonly #repeatBounds = new RepeatBounds();
   #isDraining = false;
 
   constructor(options: PipelineOptions) {
@@ -65,6 +67,7 @@ export class Pipeline {
   /** The triggers have changed: what waits goes on under their new limits. */
   refreshLimits(): void {
     this.limits.refresh();
+    this.#repeatBounds.refresh(this.#options.registry.snapshot().triggers);
   }
 
   /** Begins no more attempts: what waits for its turn is let go. Those in flight go on. */
@@ -72,6 +75,7 @@ export class Pipeline {
     this.#isDraining = true;
     this.limits.close();
     for (const { hold } of this.limits.takeOut(() => true)) hold.drop();
+    this.#repeatBounds.open();
   }
 
   /** Delivers in the trigger's turn, and settles once the fate is durable. */
@@ -107,8 +111,11 @@ export class Pipeline {
     void this.#settle(this.#abandon(delivery), hold);
   }
 
-  /** What is not durable stays unsettled, and is repeated after the next start. */
-  async #settle(durable: Promise<Settling>, hold: Hold): Promise<void> {
+  /**
+   * What is not durable stays unsettled, and is repeated after the next start.
+   * @param bounds of an attempt: for which it counts until it is committed
+   */
+  async #settle(durable: Promise<Settling>, hold: Hold, ...bounds: readonly RepeatBound[]): Promise<void> {
     try {
       if ((await durable) === 'kept') return;
     } catch (error) {
@@ -118,7 +125,7 @@ export class Pipeline {
       logger.error({ broker, err: error }, 'a delivery failed by a bug in Posthorn; not settled');
       return;
     }
-    hold.settle();
+    hold.settle(...bounds);
   }
 
   /** Lets go of what waits for its turn and is another's by now. */
@@ -132,8 +139,12 @@ export class Pipeline {
   }
 
   async #take({ delivery, hold }: Waiting, turn: Turn): Promise<void> {
+    const bound = this.#repeatBounds.of(delivery.trigger);
+    const mayBegin = bound.begin();
+    if (mayBegin !== undefined) await mayBegin;
     if (this.#isDraining || hold.isRevoked) hold.drop();
-    else await this.#settle(this.#begin(delivery, hold, turn), hold);
+    else await this.#settle(this.#begin(delivery, hold, turn), hold, bound);
+    bound.end();
     turn.ended('unknown');
   }
 
@@ -162,7 +173,7 @@ export class Pipeline {
    * @param turn likewise: how the subscriber is is told to its limit
    */
   async #attempt(waiting: Delivery, url: string, hold?: Hold, turn?: Turn): Promise<Settling> {
-    const { clock } = this.#options;
+    const { broker, clock, logger } = this.#options;
     const startedAtMs = clock.now();
     const delivery = { ...waiting, firstAttemptAtMs: waiting.firstAttemptAtMs ?? startedAtMs };
     const outcome = await this.#call(delivery, url, hold);
@@ -170,7 +181,10 @@ export class Pipeline {
     const onGone = turn ? delivery.trigger.onGone : 'dead-letter';
     const nowMs = clock.now();
     const fate = decide(outcome, delivery.attempt, policy, nowMs, Math.random(), onGone);
-    if (fate.kind !== 'delivered') this.#logFailure(delivery, url, outcome, fate, nowMs - startedAtMs);
+    if (fate.kind !== 'delivered') {
+      const line = failureLine(delivery, url, outcome, fate, nowMs - startedAtMs);
+      logger.warn({ broker, ...line }, 'attempt failed');
+    }
     turn?.ended(healthOf(outcome, onGone), retryAfterMs(outcome, policy, nowMs));
     if (fate.kind === 'retry' && hold?.retryInPlace) {
       this.#tally(delivery.trigger).retried();
@@ -325,35 +339,6 @@ export class Pipeline {
 
   #tally(trigger: Trigger) {
     return this.#options.metrics.trigger(this.#options.broker, trigger.name);
-  }
-
-  /** The one wide line of a failed attempt. */
-  #logFailure(
-    delivery: Delivery,
-    url: string,
-    outcome: Outcome,
-    fate: Exclude<Fate, { kind: 'delivered' }>,
-    tookMs: number,
-  ): void {
-    const { broker, logger } = this.#options;
-    logger.warn(
-      {
-        broker,
-        trigger: delivery.trigger.name,
-        target: delivery.target.kind,
-        url: shownUrl(url),
-        event: delivery.event.attributes.id,
-        source: delivery.event.attributes.source,
-        type: delivery.event.attributes.type,
-        attempt: delivery.attempt,
-        status: outcome.kind === 'answered' ? outcome.status : null,
-        tookMs,
-        fate: fate.kind,
-        reason: fate.reason,
-        ...(fate.kind === 'retry' && { next: new Date(fate.atMs).toISOString() }),
-      },
-      'attempt failed',
-    );
   }
 }
 

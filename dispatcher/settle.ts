@@ -1,4 +1,5 @@
 import type { Commit } from '../broker/log/log.ts';
+import { AscendingSet } from './ascending-set.ts';
 
 /**
  * What of one partition is settled. Pure: values in, values out.
@@ -12,24 +13,22 @@ import type { Commit } from '../broker/log/log.ts';
  * that the log doesn't have (compaction, transaction markers) counts as settled.
  */
 export class Offsets {
-  /** Unsettled and being delivered, in ascending order as they were taken. */
-  readonly #inFlight = new Set<number>();
-  /** Unsettled by the restored set, not offered yet; ascending. */
-  #restored: Set<number>;
+  /** Unsettled and being delivered. */
+  readonly #inFlight = new AscendingSet();
+  /** Unsettled by the restored set, not offered yet. */
+  #restored: AscendingSet;
   #next: number;
 
   /** @param committed where the log's owner left off; `end` is the end of the log: a set that reaches past it is dropped. */
   constructor(committed: { readonly offset: number; readonly metadata: string }, end: number) {
     const state = restore(committed, end);
     this.#next = state.next;
-    this.#restored = state.unsettled;
+    this.#restored = new AscendingSet(state.unsettled);
   }
 
   /** The lowest offset that is not settled: what is committed. */
   get position(): number {
-    const inFlight = first(this.#inFlight);
-    const restored = first(this.#restored);
-    return Math.min(inFlight ?? this.#next, restored ?? this.#next, this.#next);
+    return Math.min(this.#inFlight.first ?? this.#next, this.#restored.first ?? this.#next);
   }
 
   /** How many records are being delivered. */
@@ -38,41 +37,46 @@ export class Offsets {
   }
 
   /**
-   * Whether one more record may be taken such that the settled set is sure to fit the commit's metadata, however the
-   * records settle: a bitmap holds any set over `bitmapOffsetsMax` offsets, and runs hold any set with up to
-   * `runsUnsettledMax` unsettled offsets.
+   * Whether the record at `offset` may be taken such that the settled set is sure to fit the commit's metadata, however
+   * the records settle: a bitmap holds any set over `bitmapOffsetsMax` offsets, and runs hold any set with up to
+   * `runsUnsettledMax` unsettled offsets. One that was seen before takes no more room.
    */
-  get hasRoom(): boolean {
+  hasRoomFor(offset: number): boolean {
     return (
-      this.#next - this.position < bitmapOffsetsMax || this.#inFlight.size + this.#restored.size < runsUnsettledMax
+      offset < this.#next ||
+      offset - this.position < bitmapOffsetsMax ||
+      this.#inFlight.size + this.#restored.size < runsUnsettledMax
     );
   }
 
-  /** As `hasRoom`, for the record at `offset`: one that was seen before takes no more room. */
-  hasRoomFor(offset: number): boolean {
-    return offset < this.#next || this.hasRoom;
+  /** Whether the log is shorter than what was seen of it: it lost records, and others have their offsets now. */
+  reachesPast(end: number): boolean {
+    return this.#next > end;
   }
 
-  /** Whether anything that the log may offer can be taken. */
-  get isOpen(): boolean {
-    return this.#restored.size > 0 || this.hasRoom;
-  }
-
-  /** Takes a record that the log offers. False if it is settled or in flight already, so not to be delivered again. */
+  /**
+   * Takes a record that the log offers; all below it have been offered. False if it is settled or in flight already,
+   * so not to be delivered again.
+   */
   take(offset: number): boolean {
+    this.#forgetBelow(offset);
     if (offset >= this.#next) this.#next = offset + 1;
     else if (!this.#restored.delete(offset)) return false;
     this.#inFlight.add(offset);
     return true;
   }
 
-  /** All records below `offset` have been offered: those that were not are gone from the log, so settled. */
+  /** All records below `offset` have been offered. */
   passed(offset: number): void {
-    for (const gone of this.#restored) {
-      if (gone >= offset) break;
+    this.#forgetBelow(offset);
+    if (offset > this.#next) this.#next = offset;
+  }
+
+  /** What was not offered although what comes after it was is gone from the log, so settled. */
+  #forgetBelow(offset: number): void {
+    for (let gone = this.#restored.first; gone !== undefined && gone < offset; gone = this.#restored.first) {
       this.#restored.delete(gone);
     }
-    if (offset > this.#next) this.#next = offset;
   }
 
   settle(offset: number): void {
@@ -80,23 +84,30 @@ export class Offsets {
   }
 
   /**
-   * The partition was assigned again to whom it belonged. Another owner may have committed in between: what it
-   * settled is settled; what is in flight here goes on.
+   * The partition was assigned again to whom it belonged, and is offered from the committed position on. Another owner
+   * may have committed in between: what it settled is settled; what is in flight here goes on.
    */
   rejoin(committed: { readonly offset: number; readonly metadata: string }, end: number): void {
     const other = restore(committed, end);
-    const mine = [...this.#restored].filter((offset) => offset >= other.next || other.unsettled.has(offset));
-    const theirs = [...other.unsettled].filter((offset) => offset >= this.#next);
-    this.#restored = new Set([...mine, ...theirs]);
+    const unsettledThere = new Set(other.unsettled);
+    const mine = this.#restored.ascending().filter((offset) => offset >= other.next || unsettledThere.has(offset));
+    const theirs = other.unsettled.filter((offset) => offset >= this.#next);
+    this.#restored = new AscendingSet([...mine, ...theirs]);
     this.#next = Math.max(this.#next, other.next);
   }
 
   /** What to commit: the position, and the settled set above it. */
   commit(partition: number): Commit {
     const position = this.position;
-    const unsettled = [...this.#inFlight, ...this.#restored].sort((a, b) => a - b);
+    const unsettled = merged(this.#inFlight.ascending(), this.#restored.ascending());
     return { partition, offset: position, metadata: encodeSettled(position, unsettled, this.#next) };
   }
+}
+
+/** Both in one, ascending. */
+function merged(a: readonly number[], b: readonly number[]): readonly number[] {
+  if (b.length === 0) return a;
+  return a.length === 0 ? b : [...a, ...b].sort((one, other) => one - other);
 }
 
 /** Kafka's default offset.metadata.max.bytes. */
@@ -132,28 +143,37 @@ export function encodeSettled(position: number, unsettled: readonly number[], ne
   const asRuns = `r1:${runs.join('.')}`;
   // The settled offsets end at `next`, or where the last unsettled run begins.
   const span = (next > end ? next : runStart) - position;
-  if (asRuns.length > Math.ceil(span / 6) && span <= bitmapOffsetsMax) {
-    const asBitmap = `b1:${bitmap(position, unsettled, span)}`;
-    if (asBitmap.length < asRuns.length) return asBitmap;
-  }
-  return asRuns.length <= metadataMax ? asRuns : cutRuns(runs);
+  const bitmapLength = 3 + Math.ceil((Math.ceil(Math.min(span, bitmapOffsetsMax) / 8) * 4) / 3);
+  if (asRuns.length <= Math.min(bitmapLength, metadataMax)) return asRuns;
+  if (span <= bitmapOffsetsMax) return bitmap(position, unsettled, span);
+  if (asRuns.length <= metadataMax) return asRuns;
+  // Neither holds it all: what reaches further.
+  const cut = cutRuns(runs);
+  return cut.span > bitmapOffsetsMax ? cut.text : bitmap(position, unsettled, bitmapOffsetsMax);
 }
 
-function cutRuns(runs: readonly string[]): string {
+/** As many runs as fit, and how many offsets they tell of. */
+function cutRuns(runs: readonly string[]): { text: string; span: number } {
   let text = 'r1:';
+  let span = 0;
   for (let i = 0; i + 1 < runs.length; i += 2) {
-    const pair = `${i === 0 ? '' : '.'}${runs[i]}.${runs[i + 1]}`;
+    const [unsettled = '', settled = ''] = runs.slice(i, i + 2);
+    const pair = `${i === 0 ? '' : '.'}${unsettled}.${settled}`;
     if (text.length + pair.length > metadataMax) break;
     text += pair;
+    span += Number.parseInt(unsettled, 36) + Number.parseInt(settled, 36);
   }
-  return text;
+  return { text, span };
 }
 
 function bitmap(position: number, unsettled: readonly number[], span: number): string {
   const bytes = Buffer.alloc(Math.ceil(span / 8), 0xff);
   for (let bit = span; bit < bytes.length * 8; bit++) clearBit(bytes, bit);
-  for (const offset of unsettled) if (offset - position < span) clearBit(bytes, offset - position);
-  return bytes.toString('base64').replace(/=+$/, '');
+  for (const offset of unsettled) {
+    if (offset - position >= span) break;
+    clearBit(bytes, offset - position);
+  }
+  return `b1:${bytes.toString('base64').replace(/=+$/, '')}`;
 }
 
 function clearBit(bytes: Buffer, bit: number): void {
@@ -207,13 +227,8 @@ function decodeBitmap(position: number, text: string): { unsettled: number[]; ne
 function restore(
   committed: { readonly offset: number; readonly metadata: string },
   end: number,
-): { unsettled: Set<number>; next: number } {
+): { unsettled: readonly number[]; next: number } {
   const decoded = decodeSettled(committed.offset, committed.metadata);
-  if (decoded === null || decoded.next > end) return { unsettled: new Set(), next: committed.offset };
-  return { unsettled: new Set(decoded.unsettled), next: decoded.next };
-}
-
-function first(offsets: Set<number>): number | undefined {
-  for (const offset of offsets) return offset;
-  return undefined;
+  if (decoded === null || decoded.next > end) return { unsettled: [], next: committed.offset };
+  return decoded;
 }

@@ -6,7 +6,8 @@ import type { Clock } from '../../runtime/clock.ts';
 import type { Metrics } from '../../runtime/metrics.ts';
 import type { Origin } from '../fate.ts';
 import type { Pipeline } from '../pipeline.ts';
-import type { LaneReaderOptions, TakenRecord, WindowLimits } from './reader.ts';
+import type { LaneReaderOptions, TakenRecord } from './reader.ts';
+import type { WindowLimits } from './window.ts';
 
 /** What every lane of a broker is given. */
 export interface LaneOptions {

@@ -116,8 +116,8 @@ export class OwnLane {
       get isRevoked() {
         return taken.isRevoked;
       },
-      settle: () => {
-        taken.settle();
+      settle: (...bounds) => {
+        taken.settle(...bounds);
         this.#keyDone(self());
       },
       drop: () => {

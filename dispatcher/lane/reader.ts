@@ -15,7 +15,9 @@ import type {
 import type { Clock, Timer } from '../../runtime/clock.ts';
 import { messageOf } from '../../runtime/errors.ts';
 import type { Hold } from '../fate.ts';
-import { Offsets } from '../settle.ts';
+import type { RepeatBound } from '../repeat-bound.ts';
+import { OwnedPartition } from './owned-partition.ts';
+import { Window, type WindowLimits } from './window.ts';
 
 /**
  * The engine of every lane: reads a group's partitions into a bounded window, hands each record out once, and commits
@@ -31,8 +33,10 @@ export class LaneReader {
   #epoch = 0;
   #isCommitting = false;
   #committing: Promise<void> = Promise.resolve();
-  #commitTimer: Timer | undefined;
+  #commitTimer: (Timer & { readonly ms: number }) | undefined;
   #settledSinceCommit = 0;
+  /** Whether attempts have to wait until what has settled is committed. */
+  #isCommitWaitedFor = false;
   /** Between two consumers: what the first gives up, the second is expected to get back. */
   #isMoving = false;
   #draining = false;
@@ -67,7 +71,7 @@ export class LaneReader {
     };
     this.#isMoving = false;
     this.#consumer = await log.consume({ group, topics, startAt, handler });
-    this.#consumer.pause([...this.#partitions.values()].filter((owned) => owned.held));
+    this.#consumer.pause([...this.#partitions.values()].filter((owned) => owned.heldAt !== null));
     this.#scheduleCommit();
   }
 
@@ -90,7 +94,7 @@ export class LaneReader {
 
   /** Whether any partition is held back, by the window or by its own bounds. */
   get isHeld(): boolean {
-    return [...this.#partitions.values()].some((owned) => owned.held);
+    return [...this.#partitions.values()].some((owned) => owned.heldAt !== null);
   }
 
   /** Records that were handed out and have not settled. */
@@ -133,20 +137,22 @@ export class LaneReader {
       const key = keyOf(assignment);
       kept.add(key);
       const owned = this.#partitions.get(key);
-      if (owned) owned.offsets.rejoin(assignment, assignment.end);
-      else this.#partitions.set(key, new OwnedPartition(assignment));
-    }
-    for (const [key, owned] of this.#partitions) {
-      // A commit of the previous owner may land after the join: the owner commits again, whatever has changed.
-      if (kept.has(key)) owned.dirty = true;
+      if (owned && !owned.offsets.reachesPast(assignment.end)) owned.rejoin(assignment);
       else {
-        owned.revoked = true;
-        this.#partitions.delete(key);
-        revoked = true;
+        // What was handed out of a log that is shorter now is not what has those offsets later.
+        owned?.revoke();
+        revoked ||= owned !== undefined;
+        this.#partitions.set(key, new OwnedPartition(assignment));
       }
     }
+    for (const [key, owned] of this.#partitions) {
+      if (kept.has(key)) continue;
+      owned.revoke();
+      this.#partitions.delete(key);
+      revoked = true;
+    }
     if (revoked) this.#options.onRevoked();
-    this.#consumer?.pause([...this.#partitions.values()].filter((owned) => owned.held || this.#draining));
+    this.#consumer?.pause([...this.#partitions.values()].filter((owned) => owned.heldAt !== null || this.#draining));
     if (assignments.length > 0) this.#scheduleCommit();
   }
 
@@ -155,21 +161,23 @@ export class LaneReader {
     if (!owned) return 0;
     let taken = 0;
     for (const record of batch.records) {
+      owned.offsets.passed(record.offset);
       const isRoom =
         this.#window.hasRoom && owned.offsets.hasRoomFor(record.offset) && owned.inFlight < this.#partitionRecordsMax;
       if (!isRoom || this.#draining) {
-        this.#hold(owned);
+        this.#hold(owned, record.offset);
         return taken;
       }
       taken++;
       if (!owned.offsets.take(record.offset)) continue;
-      this.#window.add(bytesOf(record));
+      this.#window.add(record);
       owned.inFlight++;
       this.#options.onRecord(this.#taken(owned, record));
     }
     owned.offsets.passed(batch.nextOffset);
     // Gaps and skipped records move the position too, with no record to settle.
-    this.#markDirty(owned);
+    owned.isDirty = true;
+    this.#scheduleCommit();
     return taken;
   }
 
@@ -180,36 +188,38 @@ export class LaneReader {
   #taken(owned: OwnedPartition, record: LogRecord): TakenRecord {
     let isDone = false;
     const { topic, partition } = owned;
-    const once = (isSettled: boolean): void => {
+    const once = (settledFor: readonly RepeatBound[] | null): void => {
       if (isDone) return;
       isDone = true;
-      this.#finish(owned, record, isSettled);
+      this.#finish(owned, record, settledFor);
     };
     return {
       ...{ topic, partition, record },
       get isRevoked() {
-        return owned.revoked;
+        return owned.isRevoked;
       },
-      settle: () => once(true),
-      drop: () => once(false),
+      settle: (...bounds) => once(bounds),
+      drop: () => once(null),
     };
   }
 
-  #finish(owned: OwnedPartition, record: LogRecord, isSettled: boolean): void {
-    this.#window.remove(bytesOf(record));
+  /** @param settledFor the bounds that the record counts for until it is committed; null if it was dropped */
+  #finish(owned: OwnedPartition, record: LogRecord, settledFor: readonly RepeatBound[] | null): void {
+    this.#window.remove(record);
     owned.inFlight--;
     // After a revocation the new owner decides: this answer comes too late to be committed.
-    if (isSettled && !owned.revoked) {
-      owned.offsets.settle(record.offset);
+    if (settledFor !== null && !owned.isRevoked) {
+      owned.settle(record.offset, settledFor);
       this.#settledSinceCommit++;
-      this.#markDirty(owned);
+      this.#isCommitWaitedFor ||= settledFor.some((bound) => bound.isWaitedFor);
+      this.#scheduleCommit();
     }
     this.#resume(owned);
     if (this.#draining && this.#window.records === 0) this.#onDrained?.();
   }
 
-  #hold(owned: OwnedPartition): void {
-    owned.held = true;
+  #hold(owned: OwnedPartition, offset: number): void {
+    owned.heldAt = offset;
     this.#consumer?.pause([owned]);
     this.#options.onHeld?.();
   }
@@ -217,43 +227,40 @@ export class LaneReader {
   #resume(owned: OwnedPartition): void {
     if (this.#draining) return;
     if (this.#window.isRelieved && this.#window.wasFull) this.#resumeAll();
-    else if (owned.held && !owned.revoked && this.#mayResume(owned)) this.#release([owned]);
+    else if (!owned.isRevoked && this.#mayResume(owned)) this.#release([owned]);
   }
 
   #resumeAll(): void {
     this.#window.wasFull = false;
-    this.#release([...this.#partitions.values()].filter((owned) => owned.held && this.#mayResume(owned)));
+    this.#release([...this.#partitions.values()].filter((owned) => this.#mayResume(owned)));
   }
 
   /** Only when half of the room is free again: each pause costs a fetch of what was not taken. */
   #mayResume(owned: OwnedPartition): boolean {
     return (
-      this.#window.isRelieved && owned.offsets.isOpen && owned.inFlight <= Math.floor(this.#partitionRecordsMax / 2)
+      owned.heldAt !== null &&
+      this.#window.isRelieved &&
+      owned.offsets.hasRoomFor(owned.heldAt) &&
+      owned.inFlight <= Math.floor(this.#partitionRecordsMax / 2)
     );
   }
 
   #release(partitions: readonly OwnedPartition[]): void {
     if (partitions.length === 0) return;
-    for (const owned of partitions) owned.held = false;
+    for (const owned of partitions) owned.heldAt = null;
     this.#consumer?.resume(partitions);
-  }
-
-  #markDirty(owned: OwnedPartition): void {
-    owned.dirty = true;
-    this.#scheduleCommit();
   }
 
   /** A commit begins when enough has settled since the last, or some time after the first that has. */
   #scheduleCommit(): void {
     if (this.#isCommitting || !this.#consumer) return;
-    if (this.#settledSinceCommit >= commitRecords) {
-      this.#cancelCommitTimer();
+    const { records, ms } = this.#isCommitWaitedFor ? commitWaitedFor : commitUsual;
+    if (this.#settledSinceCommit >= records) {
       this.#beginCommit();
-    } else if (!this.#commitTimer) {
-      this.#commitTimer = this.#options.clock.setTimer(() => {
-        this.#commitTimer = undefined;
-        this.#beginCommit();
-      }, commitMs);
+    } else if (!this.#commitTimer || ms < this.#commitTimer.ms) {
+      this.#cancelCommitTimer();
+      const timer = this.#options.clock.setTimer(() => this.#beginCommit(), ms);
+      this.#commitTimer = { ms, cancel: () => timer.cancel() };
     }
   }
 
@@ -263,27 +270,27 @@ export class LaneReader {
   }
 
   #beginCommit(): void {
+    this.#cancelCommitTimer();
     if (this.#isCommitting) return;
     this.#isCommitting = true;
     this.#committing = this.#commit().finally(() => {
       this.#isCommitting = false;
-      if ([...this.#partitions.values()].some((owned) => owned.dirty)) this.#scheduleCommit();
+      if ([...this.#partitions.values()].some((owned) => owned.isDirty)) this.#scheduleCommit();
     });
   }
 
   async #commit(): Promise<void> {
-    const dirty = [...this.#partitions.values()].filter((owned) => owned.dirty);
+    const dirty = [...this.#partitions.values()].filter((owned) => owned.isDirty);
     if (dirty.length === 0 || !this.#consumer) return;
     this.#settledSinceCommit = 0;
-    const commits: TopicCommit[] = dirty.map((owned) => {
-      owned.dirty = false;
-      return { topic: owned.topic, ...owned.offsets.commit(owned.partition) };
-    });
+    this.#isCommitWaitedFor = false;
+    const commits: TopicCommit[] = dirty.map((owned) => owned.beginCommit());
     try {
       await this.#consumer.commit(this.#epoch, commits);
+      for (const owned of dirty) owned.commitAcknowledged();
       this.#options.onCommitted?.(commits);
     } catch (error) {
-      for (const owned of dirty) owned.dirty = true;
+      for (const owned of dirty) owned.commitFailed();
       if (error instanceof StaleEpochError) return;
       const { logger, group } = this.#options;
       logger[isOutage(error) ? 'debug' : 'warn']({ group, error: messageOf(error) }, 'commit failed, is repeated');
@@ -295,8 +302,12 @@ export class LaneReader {
  * 128 settled records or 100 ms, whichever comes first: what a crash repeats is what was in flight and at most
  * this. | 30,000/s: a commit every 4 ms | 1,000/s: every 100 ms | 1/s: 100 ms after each |
  */
-const commitRecords = 128;
-const commitMs = 100;
+const commitUsual = { records: 128, ms: 100 };
+/**
+ * Sooner where attempts wait for it: a commit takes about 1 ms, and what settles until it is acknowledged is missing
+ * among the 256 in flight. | 5,000/s: a commit every 10 ms, about 30 missing | 256/s: every 10 ms, 3 |
+ */
+const commitWaitedFor = { records: 64, ms: 10 };
 
 export interface LaneReaderOptions {
   readonly log: Log;
@@ -316,72 +327,9 @@ export interface LaneReaderOptions {
   readonly onCommitted?: (commits: readonly TopicCommit[]) => void;
 }
 
-export interface WindowLimits {
-  /** Unsettled records over all partitions. */
-  readonly recordsMax: number;
-  /** Bytes of the unsettled records, over all partitions. */
-  readonly bytesMax: number;
-  /** Unsettled records of one partition; unlimited if absent. */
-  readonly partitionRecordsMax?: number;
-}
-
 /** A record that was handed out; it holds its place in the window until it is settled or dropped. */
 export interface TakenRecord extends TopicPartition, Hold {
   readonly record: LogRecord;
-}
-
-class OwnedPartition implements TopicPartition {
-  readonly topic: string;
-  readonly partition: number;
-  readonly offsets: Offsets;
-  inFlight = 0;
-  dirty = true;
-  held = false;
-  revoked = false;
-
-  constructor(assignment: Assignment) {
-    this.topic = assignment.topic;
-    this.partition = assignment.partition;
-    this.offsets = new Offsets(assignment, assignment.end);
-  }
-}
-
-/** Counts what is unsettled. One record is always let in, however large. */
-class Window {
-  readonly #limits: WindowLimits;
-  records = 0;
-  #bytes = 0;
-  wasFull = false;
-
-  constructor(limits: WindowLimits) {
-    this.#limits = limits;
-  }
-
-  get hasRoom(): boolean {
-    const isRoom =
-      this.records === 0 || (this.records < this.#limits.recordsMax && this.#bytes < this.#limits.bytesMax);
-    if (!isRoom) this.wasFull = true;
-    return isRoom;
-  }
-
-  get isRelieved(): boolean {
-    return this.records <= this.#limits.recordsMax / 2 && this.#bytes <= this.#limits.bytesMax / 2;
-  }
-
-  add(bytes: number): void {
-    this.records++;
-    this.#bytes += bytes;
-  }
-
-  remove(bytes: number): void {
-    this.records--;
-    this.#bytes -= bytes;
-  }
-}
-
-function bytesOf(record: LogRecord): number {
-  // 512 stands for the headers and the objects around them: to count those exactly costs more than it tells.
-  return 512 + (record.key?.length ?? 0) + (record.value?.length ?? 0);
 }
 
 function keyOf({ topic, partition }: TopicPartition): string {

@@ -3,6 +3,7 @@ import type { Trigger } from '../../broker/trigger/trigger.ts';
 import type { Timer } from '../../runtime/clock.ts';
 import type { Delivery, Hold } from '../fate.ts';
 import type { TriggerLimit } from '../limit.ts';
+import type { RepeatBound } from '../repeat-bound.ts';
 import { type DecodedRecord, firstDelivery, Intake } from './intake.ts';
 import { type LaneOptions, reportingOf } from './lane.ts';
 import { LaneReader, type TakenRecord } from './reader.ts';
@@ -302,13 +303,15 @@ class MatchedRecords {
 /** The record settles when all its deliveries have, and is dropped when one of them is. */
 function shareHold(taken: TakenRecord, deliveries: number): Hold {
   let open = deliveries;
+  const settledFor: RepeatBound[] = [];
   return {
     get isRevoked() {
       return taken.isRevoked;
     },
-    settle() {
+    settle(...bounds) {
       open--;
-      if (open === 0) taken.settle();
+      settledFor.push(...bounds);
+      if (open === 0) taken.settle(...settledFor);
     },
     drop: () => taken.drop(),
   };

@@ -1,7 +1,9 @@
 import t from 'tap';
 import { StaleEpochError } from '../../broker/log/errors.ts';
 import type { Assignment } from '../../broker/log/log.ts';
-import { LaneReader, type TakenRecord, type WindowLimits } from '../../dispatcher/lane/reader.ts';
+import { LaneReader, type TakenRecord } from '../../dispatcher/lane/reader.ts';
+import type { WindowLimits } from '../../dispatcher/lane/window.ts';
+import { RepeatBound } from '../../dispatcher/repeat-bound.ts';
 import { decodeSettled, Offsets } from '../../dispatcher/settle.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 import { logRecord, ScriptedLog } from '../support/scripted-log.ts';
@@ -259,4 +261,121 @@ t.test('what was handed out of a revoked partition says so', async (t) => {
     taken.map(({ isRevoked }) => isRevoked),
     [true, false],
   );
+});
+
+t.test('a commit that attempts wait for is made after 10 ms, or when 64 records have settled', async (t) => {
+  const { assign, offer, taken, commits, clock } = await startReader();
+  const bound = new RepeatBound(256);
+  while (bound.begin() === undefined);
+  assign([{}]);
+  await clock.advance(100);
+  commits.length = 0;
+  offer(range(0, 200));
+  taken[0]?.settle(bound);
+  await clock.advance(9);
+  t.same(commits, []);
+  await clock.advance(1);
+  t.match(commits, [[{ offset: 1 }]]);
+  for (const one of taken.slice(1, 64)) one.settle(bound);
+  await clock.advance(0);
+  t.equal(commits.length, 1);
+  taken[64]?.settle(bound);
+  await clock.advance(0);
+  t.match(commits[1], [{ offset: 65 }]);
+});
+
+t.test('a record counts for its bound until the commit that holds it is acknowledged', async (t) => {
+  const { assign, offer, taken, clock, script } = await startReader();
+  const bound = new RepeatBound(256);
+  assign([{}]);
+  offer([0, 1]);
+  await clock.advance(100);
+  script.refuseCommits = new Error('no coordinator');
+  taken[0]?.settle(bound);
+  await clock.advance(1_000);
+  t.notOk(bound.isUnused, 'the commits fail');
+  const { promise, resolve } = Promise.withResolvers<void>();
+  script.commitsWaitFor = promise;
+  script.refuseCommits = undefined;
+  await clock.advance(1_000);
+  taken[1]?.settle(bound);
+  t.notOk(bound.isUnused, 'a commit is on its way');
+  script.commitsWaitFor = Promise.resolve();
+  resolve();
+  await clock.advance(0);
+  t.notOk(bound.isUnused, 'what settled after that commit had begun is not in it');
+  await clock.advance(100);
+  t.ok(bound.isUnused);
+});
+
+t.test('a record of a revoked partition counts for no bound any more', async (t) => {
+  const { assign, offer, taken, clock, script } = await startReader();
+  const bound = new RepeatBound(256);
+  assign([{}, { partition: 1 }]);
+  for (const partition of [0, 1]) offer([0, 1], partition);
+  script.refuseCommits = new StaleEpochError(1, 2);
+  taken[0]?.settle(bound);
+  await clock.advance(100);
+  assign([{ partition: 1 }], 2);
+  t.ok(bound.isUnused);
+  taken[1]?.settle(bound);
+  t.ok(bound.isUnused, 'nor does one that settles too late');
+});
+
+t.test('one commit is on its way at a time', async (t) => {
+  const { assign, offer, taken, commits, clock, script } = await startReader();
+  assign([{}]);
+  await clock.advance(100);
+  commits.length = 0;
+  offer(range(0, 400));
+  const { promise, resolve } = Promise.withResolvers<void>();
+  script.commitsWaitFor = promise;
+  for (const one of taken) one.settle();
+  await clock.advance(1_000);
+  t.equal(script.commitsUnderWay, 1);
+  resolve();
+  await clock.advance(0);
+  t.match(commits, [[{ offset: 128 }], [{ offset: 400 }]]);
+});
+
+t.test('a commit carries the epoch of the last assignment', async (t) => {
+  const { assign, offer, taken, clock, script } = await startReader();
+  assign([{}], 7);
+  offer([0, 1]);
+  await clock.advance(100);
+  assign([{}], 9);
+  taken[0]?.settle();
+  await clock.advance(100);
+  t.same(script.epochs, [7, 9]);
+});
+
+t.test('records that take the offsets of others, in a log that lost some, are handed out', async (t) => {
+  const { assign, offer, taken, offsets, commits, clock, reader } = await startReader();
+  assign([{ end: 10 }]);
+  offer(range(0, 10));
+  for (const one of taken.slice(0, 8)) one.settle();
+  await clock.advance(100);
+  assign([{ offset: 0, end: 5 }], 2);
+  t.same(
+    taken.map(({ isRevoked }) => isRevoked),
+    taken.map(() => true),
+  );
+  commits.length = 0;
+  offer(range(0, 7));
+  t.same(offsets().slice(10), range(0, 7));
+  for (const one of taken) one.settle();
+  await clock.advance(100);
+  t.match(commits, [[{ offset: 7, metadata: '' }]], 'the late answers settle nothing of the new records');
+  t.equal(reader.unsettled, 0);
+});
+
+t.test('restored records that compaction has removed hold nothing back', async (t) => {
+  const { assign, offer, paused } = await startReader();
+  // More unsettled than runs may hold, over a span that no bitmap holds: nothing more could be taken beside them.
+  const restored = new Offsets({ offset: 0, metadata: '' }, 100_000);
+  for (let offset = 0; offset < 30_000; offset++)
+    if (restored.take(offset) && offset % 145 > 0) restored.settle(offset);
+  assign([{ metadata: restored.commit(0).metadata, end: 100_000 }]);
+  t.equal(offer([50_000]), 1);
+  t.same([...paused], []);
 });

@@ -122,7 +122,7 @@ t.test('whatever the order of settling, the set fits the metadata and nothing un
       const inFlight: number[] = [];
       let next = 0;
       for (let step = 0; step < 20_000; step++) {
-        if (inFlight.length < window && offsets.hasRoom && random() < 0.6) {
+        if (inFlight.length < window && offsets.hasRoomFor(next) && random() < 0.6) {
           offsets.take(next);
           inFlight.push(next);
           next += 1 + Math.floor(random() * gap);

@@ -20,6 +20,11 @@ export class ScriptedLog {
   consumeWaitsFor: Promise<void> = Promise.resolve();
   /** What `commit` rejects with. */
   refuseCommits: Error | undefined;
+  /** What `commit` waits for. */
+  commitsWaitFor: Promise<void> = Promise.resolve();
+  commitsUnderWay = 0;
+  /** Of the commits that were made. */
+  readonly epochs: number[] = [];
   consumers = 0;
   #options: ConsumeOptions | undefined;
 
@@ -38,9 +43,13 @@ export class ScriptedLog {
         resume: (partitions: readonly TopicPartition[]) => {
           for (const one of partitions) this.paused.delete(keyOf(one));
         },
-        commit: async (_epoch: number, some: readonly TopicCommit[]) => {
+        commit: async (epoch: number, some: readonly TopicCommit[]) => {
           if (this.refuseCommits) throw this.refuseCommits;
+          this.commitsUnderWay++;
+          await this.commitsWaitFor;
+          this.commitsUnderWay--;
           this.commits.push([...some]);
+          this.epochs.push(epoch);
         },
         close: async () => given.handler.assigned([], 99),
       };

@@ -1,0 +1,86 @@
+import type { Assignment, TopicCommit, TopicPartition } from '../../broker/log/log.ts';
+import type { RepeatBound } from '../repeat-bound.ts';
+import { Offsets } from '../settle.ts';
+
+/** A partition that a lane's reader owns: what of it is settled, and what of that the log knows. */
+export class OwnedPartition implements TopicPartition {
+  readonly topic: string;
+  readonly partition: number;
+  readonly offsets: Offsets;
+  inFlight = 0;
+  /** Whether there is something to commit. */
+  isDirty = true;
+  /** The offset of the first record that was not taken for want of room; null if it is not held back. */
+  heldAt: number | null = null;
+  #isRevoked = false;
+  /** Settled since the last commit began, by whose bound they count for. */
+  #uncommitted: Counts = new Map();
+  /** What a commit on its way covers. */
+  #committing: Counts = new Map();
+
+  constructor(assignment: Assignment) {
+    this.topic = assignment.topic;
+    this.partition = assignment.partition;
+    this.offsets = new Offsets(assignment, assignment.end);
+  }
+
+  /** Another owns the partition by now, or what is known of it here is void. */
+  get isRevoked(): boolean {
+    return this.#isRevoked;
+  }
+
+  /** It is ours again, or still, and is offered anew from what is committed. */
+  rejoin(assignment: Assignment): void {
+    this.offsets.rejoin(assignment, assignment.end);
+    if (this.heldAt !== null) this.heldAt = assignment.offset;
+    // A commit of the previous owner may land after the join: the owner commits again, whatever has changed.
+    this.isDirty = true;
+  }
+
+  settle(offset: number, bounds: readonly RepeatBound[]): void {
+    this.offsets.settle(offset);
+    for (const bound of bounds) {
+      bound.settled();
+      add(this.#uncommitted, bound, 1);
+    }
+    this.isDirty = true;
+  }
+
+  /** What to commit. One commit at a time: it is acknowledged, or it failed, before the next begins. */
+  beginCommit(): TopicCommit {
+    this.isDirty = false;
+    this.#committing = this.#uncommitted;
+    this.#uncommitted = new Map();
+    return { topic: this.topic, ...this.offsets.commit(this.partition) };
+  }
+
+  commitAcknowledged(): void {
+    tellCommitted(this.#committing);
+    this.#committing = new Map();
+  }
+
+  commitFailed(): void {
+    this.isDirty = true;
+    for (const [bound, count] of this.#committing) add(this.#uncommitted, bound, count);
+    this.#committing = new Map();
+  }
+
+  /** What settles from now on is for the next owner to find out. */
+  revoke(): void {
+    this.#isRevoked = true;
+    for (const counts of [this.#committing, this.#uncommitted]) {
+      tellCommitted(counts);
+      counts.clear();
+    }
+  }
+}
+
+type Counts = Map<RepeatBound, number>;
+
+function add(counts: Counts, bound: RepeatBound, count: number): void {
+  counts.set(bound, (counts.get(bound) ?? 0) + count);
+}
+
+function tellCommitted(counts: Counts): void {
+  for (const [bound, count] of counts) bound.committed(count);
+}

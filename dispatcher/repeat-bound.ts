@@ -1,0 +1,118 @@
+import type { Trigger } from '../broker/trigger/trigger.ts';
+
+/**
+ * How many events of a trigger a crash of this process may repeat. Those are the ones whose attempt is under way, and
+ * those that have settled, but in no commit that the log has acknowledged. When both together reach the bound, the next
+ * attempt waits for a commit.
+ *
+ * Of an event that several triggers match, the deliveries that were done first are repeated as well if a crash comes
+ * before the last: they don't count here, as a slow trigger would hold back the others.
+ */
+export class RepeatBound {
+  #max: number;
+  #underWay = 0;
+  #uncommitted = 0;
+  /** In the order in which they came. */
+  #waiters: (() => void)[] = [];
+  #isOpen = false;
+
+  /** @param maxInFlight of the trigger: attempts that may be under way at once */
+  constructor(maxInFlight: number) {
+    this.#max = boundOf(maxInFlight);
+  }
+
+  set maxInFlight(limit: number) {
+    this.#max = boundOf(limit);
+    this.#letGo();
+  }
+
+  /** Whether a commit would let an attempt begin. */
+  get isWaitedFor(): boolean {
+    return this.#waiters.length > 0;
+  }
+
+  get isUnused(): boolean {
+    return this.#underWay + this.#uncommitted + this.#waiters.length === 0;
+  }
+
+  /** Counts an attempt: undefined if it may begin at once, else what it has to wait for. */
+  begin(): Promise<void> | undefined {
+    if (this.#isOpen || (this.#waiters.length === 0 && this.#hasRoom)) {
+      this.#underWay++;
+      return undefined;
+    }
+    return new Promise((resolve) => this.#waiters.push(resolve));
+  }
+
+  /** The attempt is over. If it settled its event, that was told before. */
+  end(): void {
+    this.#underWay--;
+    this.#letGo();
+  }
+
+  /** An event has settled that the log does not know of yet. */
+  settled(): void {
+    this.#uncommitted++;
+  }
+
+  /** The log has acknowledged that so many have settled, or another process decides about them by now. */
+  committed(count: number): void {
+    this.#uncommitted -= count;
+    this.#letGo();
+  }
+
+  /** Nothing waits here any more: nothing new is to begin. */
+  open(): void {
+    this.#isOpen = true;
+    this.#letGo();
+  }
+
+  get #hasRoom(): boolean {
+    return this.#underWay + this.#uncommitted < this.#max;
+  }
+
+  #letGo(): void {
+    let count = 0;
+    while (count < this.#waiters.length && (this.#isOpen || this.#hasRoom)) {
+      this.#underWay++;
+      this.#waiters[count]?.();
+      count++;
+    }
+    if (count > 0) this.#waiters.splice(0, count);
+  }
+}
+
+/** The bounds of a broker's triggers, in this process. */
+export class RepeatBounds {
+  readonly #bounds = new Map<string, RepeatBound>();
+
+  of({ uid, maxInFlight }: Pick<Trigger, 'uid' | 'maxInFlight'>): RepeatBound {
+    let bound = this.#bounds.get(uid);
+    if (!bound) {
+      bound = new RepeatBound(maxInFlight);
+      this.#bounds.set(uid, bound);
+    }
+    return bound;
+  }
+
+  /** The triggers have changed: their bounds follow, those of deleted triggers go once nothing counts for them. */
+  refresh(triggers: ReadonlyMap<string, Trigger>): void {
+    for (const [uid, bound] of this.#bounds) {
+      const trigger = triggers.get(uid);
+      if (trigger) bound.maxInFlight = trigger.maxInFlight;
+      else if (bound.isUnused) this.#bounds.delete(uid);
+    }
+  }
+
+  /** Nothing waits any more. */
+  open(): void {
+    for (const bound of this.#bounds.values()) bound.open();
+  }
+}
+
+/** As many as a trigger has in flight by default, so that the commits cost none of these while they keep up. */
+const repeatedMax = 256;
+
+function boundOf(maxInFlight: number): number {
+  return Math.max(repeatedMax, maxInFlight);
+}
