@@ -1,0 +1,116 @@
+import t from 'tap';
+import { account, type Evidence } from './account.ts';
+import { FaultLedger } from './ledger.ts';
+import type { Life } from './member.ts';
+
+const killed: Life = { slot: 1, startedAtMs: 0, endedAtMs: 104.5, how: 'kill', exitCode: null };
+
+/** Of a run in which events 1 to 4 of one key were accepted and stand in one partition; the first arrives at 101 ms. */
+function accountOf(arrivals: readonly number[], more: (ledger: FaultLedger) => Partial<Evidence> = () => ({})) {
+  let nowMs = 0;
+  const ledger = new FaultLedger(['first'], () => nowMs);
+  for (const event of [1, 2, 3, 4]) {
+    ledger.sending(event, 'a');
+    ledger.accepted(event);
+  }
+  nowMs = 100;
+  for (const event of arrivals) {
+    nowMs++;
+    ledger.attempt('first', event);
+    ledger.arrived('first', event);
+  }
+  const { triggers, kills } = account({
+    ...{ ledger, triggers: [{ name: 'first', isOrdered: true }], appended: [[1, 2, 3, 4]] },
+    ...{ deadLettered: new Map(), exposures: [], kills: [], retried: new Map(), retriesTwice: new Map() },
+    ...more(ledger),
+  });
+  const [first] = triggers;
+  if (first === undefined) throw new Error('there is no account of the trigger');
+  return { ...first, kills };
+}
+
+/** These events were unsettled when the partition of a process that was killed went to another. */
+function exposed(atMs: number, ...events: number[]): Pick<Evidence, 'exposures'> {
+  const counts = new Map(events.map((event) => [event, 1]));
+  return { exposures: [{ atMs, cause: 'kill', from: killed, triggers: ['first'], events: counts }] };
+}
+
+t.test('an event that neither arrived nor is a dead letter is missing', async (t) => {
+  const { delivered, missing, deadLettered } = accountOf([1, 3], () => ({
+    deadLettered: new Map([['first', new Set([4])]]),
+  }));
+  t.same({ delivered, missing, deadLettered }, { delivered: 2, missing: [2], deadLettered: 1 });
+});
+
+t.test('an event that was not answered 202 is not missed', async (t) => {
+  const { missing } = accountOf([1, 2, 3, 4], (ledger) => {
+    ledger.sending(5, null);
+    return {};
+  });
+  t.same(missing, []);
+});
+
+t.test('an event that arrived twice for no reason is unexplained', async (t) => {
+  const { duplicates, unexplained } = accountOf([1, 2, 3, 4, 2]);
+  t.same({ duplicates, unexplained }, { duplicates: 1, unexplained: [2] });
+});
+
+t.test('what stands in the log twice may arrive twice, and not more often', async (t) => {
+  const { unexplained, causes } = accountOf([1, 2, 3, 4, 2, 3, 3], () => ({ appended: [[1, 2, 2, 3, 3, 4]] }));
+  t.same(unexplained, [3]);
+  t.same([...causes], [['sent-twice', 2]]);
+});
+
+t.test('a kill explains that what was unsettled and begun before it arrives again after it', async (t) => {
+  const arrivals = [1, 2, 3, 4, 1, 2];
+  t.same(accountOf(arrivals, () => exposed(104.5, 1, 2)).unexplained, []);
+  t.same(accountOf(arrivals, () => exposed(104.5, 1)).unexplained, [2], 'one was committed as settled');
+  t.same(accountOf(arrivals, () => exposed(110, 1, 2)).unexplained, [1, 2], 'all arrivals were before the kill');
+  t.same(accountOf(arrivals, () => exposed(100.5, 1, 2)).unexplained, [1, 2], 'none was begun before the kill');
+  const spilled = { ...exposed(100.5, 1, 2), retried: new Map([['first', new Set([1, 2])]]) };
+  t.same(accountOf(arrivals, () => spilled).unexplained, [], 'they were in the retry topic');
+  t.same(accountOf([...arrivals, 1], () => exposed(104.5, 1, 2)).unexplained, [1], 'one was repeated twice');
+});
+
+t.test('at a kill it counts what was in flight, what was not committed, and what of it was repeated', async (t) => {
+  const { kills } = accountOf([1, 2, 3, 4, 1], () => ({
+    ...exposed(104.5, 1, 2, 4),
+    kills: [{ life: killed, atMs: 104.2, open: [{ trigger: 'first', event: 4 }] }],
+  }));
+  t.same(kills, [{ slot: 1, atMs: 104.2, inFlight: 1, settledUncommitted: 2, repeated: 1 }]);
+});
+
+t.test('an answer that came too late explains a repetition; one that was held back on purpose does not', async (t) => {
+  const late = (timedOut: number, leftToTimeOut: number) =>
+    accountOf([1, 2, 3, 4, 2], (ledger) => {
+      for (let i = 0; i < timedOut; i++) ledger.countTimedOut('first', 2);
+      for (let i = 0; i < leftToTimeOut; i++) ledger.countLeftToTimeOut('first', 2);
+      return {};
+    }).unexplained;
+  t.same(late(1, 0), []);
+  t.same(late(1, 1), [2]);
+  const twice = { appended: [[1, 2, 2, 3, 4]] };
+  const heldBack = accountOf([1, 2, 3, 4, 2], (ledger) => {
+    ledger.countLeftToTimeOut('first', 2);
+    return twice;
+  });
+  t.same(heldBack.unexplained, [], 'and takes nothing from other reasons');
+});
+
+t.test('order is that of the log, by the first arrivals of a key', async (t) => {
+  t.same(accountOf([1, 3, 2, 4]).outOfOrder, [3]);
+  t.same(accountOf([1, 2, 3, 2, 1, 4]).outOfOrder, [], 'a repetition changes nothing');
+  const twoPartitions = {
+    appended: [
+      [1, 3],
+      [2, 4],
+    ],
+  };
+  t.same(accountOf([2, 1, 4, 3], () => twoPartitions).outOfOrder, [], 'between partitions there is none');
+});
+
+t.test('the longest silence is the longest time in which something waited and nothing arrived', async (t) => {
+  const { longestSilence } = accountOf([1, 2, 3, 4]);
+  t.ok(longestSilence.ms > 100 && longestSilence.ms < 102, 'from the first event until it arrived');
+  t.ok(longestSilence.fromMs < 1);
+});

@@ -1,0 +1,125 @@
+import { closeSync, cpSync, mkdirSync, openSync, rmSync, writeSync } from 'node:fs';
+import path from 'node:path';
+import { openEmbeddedLog } from '../../broker/log/embedded/embedded-log.ts';
+import type { Log } from '../../broker/log/log.ts';
+import { brokerTopics } from '../../broker/topics.ts';
+import { silent } from '../support/silent.ts';
+import { metric } from '../support/triggers.ts';
+import { countsOf, numberOf, readFrom, unsettledEvents } from '../support/unsettled.ts';
+import type { Exposure } from './account.ts';
+import { deadLettersIn } from './dead-letters.ts';
+import { Member } from './member.ts';
+import { processFaults } from './process-faults.ts';
+import type { Stage, StageOptions } from './stage.ts';
+import { tearWal } from './torn-wal.ts';
+
+/** Of a copy of the log, which nobody appends to. */
+const copyReserveBytes = 65_536;
+
+/** Posthorn measures what waits every 5 s. */
+const measuredTwiceMs = 11_000;
+
+const topics = brokerTopics('posthorn', { namespace: 'default', name: 'default' });
+
+/** One Posthorn on the embedded log. @param disk a file system of its own, which can be filled */
+export async function startEmbeddedStage(options: StageOptions & { readonly disk: string }): Promise<Stage> {
+  const { directory, guardian, ledger, triggers, fakeTime, onLine, onKill, disk } = options;
+  const data = path.join(disk, 'log');
+  const filler = path.join(disk, 'filler');
+  const clock = fakeTime === null ? null : { library: fakeTime, file: path.join(directory, 'clock') };
+  const member = new Member({ slot: 1, args: ['--data', data], clock, guardian, onLine });
+  const exposures: Exposure[] = [];
+  const retried = new Map(triggers.map(({ name }) => [name, new Set<number>()]));
+  let idleSinceMs = Date.now();
+  const groups = [
+    { group: topics.sharedGroup, topic: topics.events, triggers: triggers.filter(({ lane }) => lane === 'shared') },
+    ...triggers
+      .filter(({ lane }) => lane !== 'shared')
+      .map((trigger) => ({ group: topics.ownGroup(trigger.name), topic: topics.events, triggers: [trigger] })),
+    ...triggers.map((trigger) => ({
+      group: topics.retryGroup(0),
+      topic: topics.retry(trigger.name),
+      triggers: [trigger],
+    })),
+  ];
+
+  /** Called between two processes. The log is read from a copy: the first to open it after a crash is Posthorn. */
+  const noteExposure = async (): Promise<void> => {
+    const life = member.lives.at(-1);
+    if (life === undefined) return;
+    const copy = path.join(directory, 'copy');
+    mkdirSync(copy);
+    cpSync(data, copy, { recursive: true, filter: (file) => path.basename(file) !== 'reserve' });
+    const log = await openEmbeddedLog({ directory: copy, logger: silent, reserveBytes: copyReserveBytes });
+    for (const { group, topic, triggers: concerned } of groups) {
+      const events = countsOf(await unsettledEvents(log, group, topic));
+      const names = concerned.map(({ name }) => name);
+      const cause = life.how === 'leave' ? 'leave' : 'kill';
+      if (topic !== topics.events) for (const event of events.keys()) retried.get(names[0] ?? '')?.add(event);
+      exposures.push({ atMs: Date.now(), cause, from: life, triggers: names, events });
+    }
+    await log.close();
+    rmSync(copy, { recursive: true });
+  };
+  const onTear = (): string => {
+    const at = tearWal(path.join(data, 'log.db-wal'));
+    return at === null ? 'there was nothing to tear' : `torn at byte ${at}`;
+  };
+
+  return {
+    members: [member],
+    guests: [],
+    actions: {
+      ...processFaults({ members: [member], ledger, onKill, onEnd: noteExposure, onTear }),
+      async 'full-disk'({ dice }) {
+        const bytes = fill(filler);
+        // In half of the cases somebody takes even what Posthorn kept in reserve.
+        const more = dice[0] < 0.5 ? 0 : fill(filler);
+        return { what: `${bytes + more} bytes`, end: () => rmSync(filler, { force: true }) };
+      },
+    },
+    async heal() {
+      idleSinceMs = Date.now();
+      rmSync(filler, { force: true });
+    },
+    async isDone() {
+      const { adminUrl } = member;
+      if (adminUrl === '') return false;
+      const waiting = ['posthorn_retry_backlog_records', 'posthorn_lane_lag_records'];
+      const counts = await Promise.all(waiting.map((name) => metric(adminUrl, name)));
+      if (counts.some((count) => count > 0)) idleSinceMs = Date.now();
+      return Date.now() - idleSinceMs > measuredTwiceMs;
+    },
+    async remains() {
+      const log = await openEmbeddedLog({ directory: data, logger: silent, reserveBytes: copyReserveBytes });
+      const appended = await partitionsOf(log);
+      const deadLettered = await deadLettersIn(log, topics.deadLetter);
+      await log.close();
+      return { appended, deadLettered, exposures, history: [], retried, retriesTwice: new Map() };
+    },
+    close: async () => {},
+  };
+}
+
+async function partitionsOf(log: Log): Promise<number[][]> {
+  const partitions: number[][] = [];
+  for (const { partition, start } of await log.ranges(topics.events)) {
+    partitions.push((await readFrom(log, topics.events, partition, start)).map(numberOf));
+  }
+  return partitions;
+}
+
+/** Takes all the room that is left. @returns how many bytes that was */
+function fill(file: string): number {
+  const handle = openSync(file, 'a');
+  let filled = 0;
+  for (let bytes = 4_194_304; bytes >= 4_096; ) {
+    try {
+      filled += writeSync(handle, Buffer.alloc(bytes, 'f'));
+    } catch {
+      bytes /= 2;
+    }
+  }
+  closeSync(handle);
+  return filled;
+}

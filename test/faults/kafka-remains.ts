@@ -1,0 +1,159 @@
+import { globSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import { decodeRecordSet } from '../../broker/log/kafka/record-batch.ts';
+import type { Log, LogRecord } from '../../broker/log/log.ts';
+import type { BrokerTopics } from '../../broker/topics.ts';
+import { fromRetryRecord } from '../../dispatcher/retry.ts';
+import type { KafkaCluster } from '../support/kafka/cluster.ts';
+import { countsOf, numberOf } from '../support/unsettled.ts';
+import type { Exposure } from './account.ts';
+import { deadLettersIn } from './dead-letters.ts';
+import { groupEntryOf } from './group-history.ts';
+import { type GivenUp, GroupTracker, type Handover, unsettledOf } from './handovers.ts';
+import type { FaultLedger } from './ledger.ts';
+import type { Life } from './member.ts';
+import type { FaultTrigger, Remains } from './stage.ts';
+
+export interface KafkaRemainsOptions {
+  readonly cluster: KafkaCluster;
+  readonly log: Log;
+  readonly topics: BrokerTopics;
+  readonly ledger: FaultLedger;
+  readonly triggers: readonly FaultTrigger[];
+  readonly lives: readonly Life[];
+  readonly slotOf: (host: string) => number;
+  readonly givenUp: readonly GivenUp[];
+}
+
+/** A record of the events topic or of a retry topic. */
+interface Numbered {
+  readonly offset: number;
+  readonly event: number;
+}
+
+/** Reads from a Kafka that nobody uses any more what a run has left there, and how its groups got on. */
+export async function kafkaRemains(options: KafkaRemainsOptions): Promise<Remains> {
+  const { log, topics, triggers } = options;
+  const records = new Map<string, Numbered[]>();
+  const appended: number[][] = [];
+  for (const { partition } of await log.ranges(topics.events)) {
+    const its: Numbered[] = [];
+    for await (const record of recordsOf(log, topics.events, partition)) {
+      its.push({ offset: record.offset, event: numberOf(record) });
+    }
+    records.set(`${topics.events}/${partition}`, its);
+    appended.push(its.map(({ event }) => event));
+  }
+  const retried = new Map<string, Set<number>>();
+  const retriesTwice = new Map<string, Map<number, number>>();
+  for (const { name } of triggers) {
+    const all = await keptRecords(options.cluster, topics.retry(name));
+    records.set(
+      `${topics.retry(name)}/0`,
+      all.map((record) => ({ offset: record.offset, event: numberOf(record) })),
+    );
+    retried.set(name, new Set(all.map(numberOf)));
+    retriesTwice.set(name, repeatedRetries(all));
+  }
+  const handovers = await handoversIn(options);
+  return {
+    appended,
+    deadLettered: await deadLettersIn(log, topics.deadLetter),
+    exposures: handovers.map((handover) => exposureOf(handover, options, records)),
+    history: handovers.map(historyLine),
+    ...{ retried, retriesTwice },
+  };
+}
+
+function exposureOf(
+  { group, topic, partition, committed, atMs, cause, from }: Handover,
+  { topics, triggers, ledger }: KafkaRemainsOptions,
+  records: ReadonlyMap<string, readonly Numbered[]>,
+): Exposure {
+  const wasThere = ({ event }: Numbered): boolean => (ledger.sent.get(event)?.sentAtMs ?? 0) <= atMs;
+  const its = unsettledOf(records.get(`${topic}/${partition}`) ?? [], committed).filter(wasThere);
+  const concerned = triggers.filter(({ name, lane }) =>
+    topic === topics.events
+      ? group === (lane === 'shared' ? topics.sharedGroup : topics.ownGroup(name))
+      : topic === topics.retry(name),
+  );
+  return {
+    atMs,
+    cause,
+    from,
+    triggers: concerned.map(({ name }) => name),
+    events: countsOf(its.map(({ event }) => event)),
+  };
+}
+
+function historyLine({ atMs, cause, from, group, topic, partition, committed }: Handover): string {
+  const process = `Posthorn ${from.slot} of ${from.startedAtMs}`;
+  return `${atMs} ${cause} ${process}: ${group} ${topic}/${partition} committed ${committed.offset} ${committed.metadata}`;
+}
+
+/** The history of the groups is in one topic, each group's in one partition of it. */
+async function handoversIn({
+  log,
+  topics,
+  triggers,
+  lives,
+  slotOf,
+  givenUp,
+}: KafkaRemainsOptions): Promise<Handover[]> {
+  const groups = [topics.sharedGroup, topics.retryGroup(0), ...triggers.map(({ name }) => topics.ownGroup(name))];
+  const trackers = new Map(
+    groups.map((group) => {
+      const its = givenUp.filter((one) => one.group === group);
+      return [group, new GroupTracker(group, { lives, slotOf, givenUp: its })];
+    }),
+  );
+  for (const { partition } of await log.ranges('__consumer_offsets')) {
+    for await (const record of recordsOf(log, '__consumer_offsets', partition)) {
+      const entry = groupEntryOf(record);
+      if (entry !== null) trackers.get(entry.group)?.take(entry);
+    }
+  }
+  return [...trackers.values()].flatMap((tracker) => tracker.handovers).sort((a, b) => a.atMs - b.atMs);
+}
+
+async function* recordsOf(log: Log, topic: string, partition: number): AsyncGenerator<LogRecord> {
+  for (let offset = 0; ; ) {
+    const { records, nextOffset } = await log.read(topic, partition, offset, 4_194_304);
+    yield* records;
+    if (nextOffset === offset) return;
+    offset = nextOffset;
+  }
+}
+
+/**
+ * All records that a topic of one partition ever had. Kafka no longer hands out those that Posthorn has trimmed; they
+ * lie in the file of the segment that is being written, which is never deleted.
+ */
+async function keptRecords(cluster: KafkaCluster, topic: string): Promise<LogRecord[]> {
+  // All replicas have all records by now; the first that has the topic will do.
+  for (const directory of cluster.dataDirectories) {
+    const files = globSync('*.log', { cwd: path.join(directory, `${topic}-0`) }).sort();
+    if (files.length === 0) continue;
+    const records: LogRecord[] = [];
+    for (const file of files) {
+      const bytes = readFileSync(path.join(directory, `${topic}-0`, file));
+      records.push(...(await decodeRecordSet(bytes, 0, [])).records);
+    }
+    return records;
+  }
+  return [];
+}
+
+/** By event: how many records are the same delivery, in the same state, once more. */
+function repeatedRetries(records: readonly LogRecord[]): Map<number, number> {
+  const seen = new Set<string>();
+  const repeated = new Map<number, number>();
+  for (const record of records) {
+    const { attempt, dueAtMs, origin } = fromRetryRecord(record);
+    const state = `${origin.topic}/${origin.partition}/${origin.offset} ${attempt} ${dueAtMs}`;
+    const event = numberOf(record);
+    if (seen.has(state)) repeated.set(event, (repeated.get(event) ?? 0) + 1);
+    seen.add(state);
+  }
+  return repeated;
+}

@@ -1,0 +1,102 @@
+/** An event as the sender knows it. */
+export interface SentEvent {
+  /** When its first request began, milliseconds since 1970. */
+  readonly sentAtMs: number;
+  /** When it was answered 202; null before. */
+  acceptedAtMs: number | null;
+  /** Its `partitionkey`, or null. */
+  readonly key: string | null;
+}
+
+/** Every event that was sent, and every arrival at each trigger's subscriber. Times of one machine, never equal. */
+export class FaultLedger {
+  readonly sent = new Map<number, SentEvent>();
+  /** By trigger, by event: when its requests were answered well, ascending. */
+  readonly arrivals = new Map<string, Map<number, number[]>>();
+  /** By trigger, by event: when its first request came, however that was answered. */
+  readonly attempted = new Map<string, Map<number, number>>();
+  /** By trigger, by event: how many requests the subscriber left unanswered on purpose, so that they time out. */
+  readonly leftToTimeOut = new Map<string, Map<number, number>>();
+  /** By trigger, by event: how many attempts timed out, by Posthorn's log lines. */
+  readonly timedOut = new Map<string, Map<number, number>>();
+  /** Requests that a subscriber has and has not answered. */
+  readonly open = new Set<OpenRequest>();
+  /** Requests whose content is not that of the event that they name. */
+  readonly corrupt: string[] = [];
+  acceptedCount = 0;
+  /** First arrivals, over all triggers. */
+  firstArrivals = 0;
+  readonly #clockMs: () => number;
+  #lastMs = 0;
+
+  constructor(triggers: readonly string[], clockMs: () => number = Date.now) {
+    this.#clockMs = clockMs;
+    for (const trigger of triggers) {
+      this.arrivals.set(trigger, new Map());
+      this.attempted.set(trigger, new Map());
+      this.leftToTimeOut.set(trigger, new Map());
+      this.timedOut.set(trigger, new Map());
+    }
+  }
+
+  /** Later than any time it has told before, so that times tell the order. */
+  now(): number {
+    this.#lastMs = Math.max(this.#clockMs(), this.#lastMs + 0.001);
+    return this.#lastMs;
+  }
+
+  sending(event: number, key: string | null): void {
+    this.sent.set(event, { sentAtMs: this.now(), acceptedAtMs: null, key });
+  }
+
+  accepted(event: number): void {
+    const sent = this.sent.get(event);
+    if (sent === undefined) return;
+    sent.acceptedAtMs = this.now();
+    this.acceptedCount++;
+  }
+
+  attempt(trigger: string, event: number): void {
+    const attempted = this.attempted.get(trigger);
+    if (attempted !== undefined && !attempted.has(event)) attempted.set(event, this.now());
+  }
+
+  arrived(trigger: string, event: number): void {
+    const arrivals = this.arrivals.get(trigger);
+    const times = arrivals?.get(event);
+    if (times !== undefined) {
+      times.push(this.now());
+      return;
+    }
+    arrivals?.set(event, [this.now()]);
+    this.firstArrivals++;
+  }
+
+  countLeftToTimeOut(trigger: string, event: number): void {
+    countIn(this.leftToTimeOut, trigger, event);
+  }
+
+  countTimedOut(trigger: string, event: number): void {
+    countIn(this.timedOut, trigger, event);
+  }
+
+  /** Accepted events that have not arrived at the trigger. */
+  outstanding(trigger: string): number[] {
+    const arrivals = this.arrivals.get(trigger);
+    const events: number[] = [];
+    for (const [event, { acceptedAtMs }] of this.sent) {
+      if (acceptedAtMs !== null && !arrivals?.has(event)) events.push(event);
+    }
+    return events;
+  }
+}
+
+export interface OpenRequest {
+  readonly trigger: string;
+  readonly event: number;
+}
+
+function countIn(counts: Map<string, Map<number, number>>, trigger: string, event: number): void {
+  const its = counts.get(trigger);
+  its?.set(event, (its.get(event) ?? 0) + 1);
+}

@@ -1,0 +1,201 @@
+import { once } from 'node:events';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { FaultLedger, OpenRequest } from './ledger.ts';
+import { contentOf } from './sender.ts';
+
+export type Manner =
+  | 'good'
+  | 'hang'
+  | 'dribble'
+  | 'reset'
+  | 'huge'
+  | 'garbage'
+  | 'redirect'
+  | 'refuse'
+  /** Good, but it comes and goes. */
+  | 'flap';
+
+export interface SubscriberOptions {
+  readonly trigger: string;
+  readonly ledger: FaultLedger;
+  /** How long a good answer takes, in milliseconds. */
+  readonly answersAfterMs: number;
+}
+
+/** Between two bytes, in milliseconds. */
+const dribbleMs = 100;
+/** Up and down times of one that flaps, in milliseconds. */
+const flapMs = 700;
+const hugeBytes = 100 * 1_048_576;
+
+const status = Buffer.from('HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 2\r\n\r\nok');
+const endless = Buffer.from(`HTTP/1.1 200 OK\r\ncontent-length: ${hugeBytes}\r\n\r\n`);
+
+/** The subscriber of one trigger, which answers in a manner that can be changed. It notes what it answers well. */
+export class Subscriber {
+  readonly #options: SubscriberOptions;
+  readonly #server: Server;
+  readonly #closing = new AbortController();
+  #port = 0;
+  #manner: Manner = 'good';
+  #flapping: Promise<void> = Promise.resolve();
+
+  constructor(options: SubscriberOptions) {
+    this.#options = options;
+    this.#server = createServer({ keepAliveTimeout: 60_000 }, (request, response) => {
+      this.#serve(request, response).catch(() => request.socket.destroy());
+    });
+  }
+
+  get url(): string {
+    return `http://127.0.0.1:${this.#port}/`;
+  }
+
+  async start(): Promise<void> {
+    await this.#listen();
+    this.#port = (this.#server.address() as AddressInfo).port;
+  }
+
+  /** How it answers what comes from now on. */
+  async behave(manner: Manner): Promise<void> {
+    this.#manner = manner;
+    await this.#flapping;
+    if (manner === 'flap') this.#flapping = this.#flap();
+  }
+
+  async close(): Promise<void> {
+    this.#closing.abort();
+    await this.#flapping;
+    await this.#leave();
+  }
+
+  async #listen(): Promise<void> {
+    this.#server.listen(this.#port, '127.0.0.1');
+    await once(this.#server, 'listening');
+  }
+
+  async #leave(): Promise<void> {
+    if (!this.#server.listening) return;
+    const closed = once(this.#server, 'close');
+    this.#server.close();
+    this.#server.closeAllConnections();
+    await closed;
+  }
+
+  async #flap(): Promise<void> {
+    while (this.#manner === 'flap' && !this.#closing.signal.aborted) {
+      await this.#leave();
+      await this.#pause();
+      await this.#listen();
+      await this.#pause();
+    }
+  }
+
+  #pause(): Promise<void> {
+    return delay(flapMs, undefined, { signal: this.#closing.signal }).catch(() => {});
+  }
+
+  async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const { ledger, trigger } = this.#options;
+    const event = Number(request.headers['ce-id']);
+    const content = await bodyOf(request);
+    if (content !== contentOf(event)) ledger.corrupt.push(`${trigger}: event ${event} with ${content.slice(0, 80)}`);
+    ledger.attempt(trigger, event);
+    const open: OpenRequest = { trigger, event };
+    ledger.open.add(open);
+    response.once('close', () => ledger.open.delete(open));
+    try {
+      if (await this.#answer(event, request, response)) ledger.arrived(trigger, event);
+    } finally {
+      ledger.open.delete(open);
+    }
+  }
+
+  /** True if it was answered well and in whole. */
+  async #answer(event: number, { socket }: IncomingMessage, response: ServerResponse): Promise<boolean> {
+    const { answersAfterMs } = this.#options;
+    switch (this.#manner) {
+      case 'good':
+      case 'flap':
+        if (answersAfterMs > 0) await delay(answersAfterMs);
+        return ended(response.writeHead(200));
+      case 'hang':
+        return this.#timesOut(event, socket, Buffer.alloc(0));
+      case 'dribble':
+        // Some are through in time, as slow as they are.
+        return event % 2 === 0 ? dribbleWell(socket) : this.#timesOut(event, socket, endless);
+      case 'reset':
+        socket.resetAndDestroy();
+        return false;
+      case 'huge':
+        return sendHuge(response);
+      case 'garbage':
+        socket.end('HTTP/7.7 two hundred\r\n\0\r\n\r\nwhat?\r\n');
+        return false;
+      case 'redirect':
+        return notWell(response.writeHead(307, { location: 'http://127.0.0.1:9/elsewhere' }));
+      case 'refuse':
+        return notWell(response.writeHead(503, { 'retry-after': '1' }));
+    }
+  }
+
+  /** Sends these bytes, slowly, and no more. */
+  async #timesOut(event: number, socket: IncomingMessage['socket'], bytes: Buffer): Promise<false> {
+    this.#options.ledger.countLeftToTimeOut(this.#options.trigger, event);
+    const closed = new Promise((resolve) => socket.once('close', resolve));
+    await Promise.all([closed, dribble(socket, bytes)]);
+    return false;
+  }
+}
+
+async function bodyOf(request: IncomingMessage): Promise<string> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of request) chunks.push(chunk as Buffer);
+  return Buffer.concat(chunks).toString();
+}
+
+/** Whether the answer went out before the other side had closed the connection. */
+function ended(response: ServerResponse): Promise<boolean> {
+  return new Promise((resolve) => {
+    if (response.destroyed) resolve(false);
+    response.once('finish', () => resolve(true));
+    response.once('close', () => resolve(false));
+    response.end();
+  });
+}
+
+async function notWell(response: ServerResponse): Promise<false> {
+  await ended(response);
+  return false;
+}
+
+async function dribbleWell(socket: IncomingMessage['socket']): Promise<boolean> {
+  const isWhole = await dribble(socket, status);
+  socket.end();
+  return isWhole;
+}
+
+/** Byte by byte; true if all were sent before the other side closed the connection. */
+async function dribble(socket: IncomingMessage['socket'], bytes: Buffer): Promise<boolean> {
+  for (const byte of bytes) {
+    if (socket.destroyed) return false;
+    socket.write(Buffer.of(byte));
+    await delay(dribbleMs);
+  }
+  return !socket.destroyed;
+}
+
+/** Posthorn reads so much as it allows an answer (1 MiB), and cuts: with the status alone it has its answer. */
+async function sendHuge(response: ServerResponse): Promise<boolean> {
+  const piece = Buffer.alloc(1_048_576, 'x');
+  response.writeHead(200, { 'content-length': hugeBytes });
+  const closed = new Promise<void>((resolve) => response.once('close', () => resolve()));
+  let sentBytes = 0;
+  while (sentBytes < hugeBytes && !response.destroyed) {
+    sentBytes += piece.length;
+    if (!response.write(piece)) await Promise.race([once(response, 'drain').catch(() => {}), closed]);
+  }
+  return sentBytes > 2 * piece.length;
+}
