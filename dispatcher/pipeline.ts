@@ -4,6 +4,7 @@ import type { LogRecord, NewRecord } from '../broker/log/log.ts';
 import type { BrokerTopics } from '../broker/topics.ts';
 import type { Registry } from '../broker/trigger/registry.ts';
 import type { Trigger } from '../broker/trigger/trigger.ts';
+import { deliverAtOf } from '../event/deliver-at.ts';
 import type { CloudEvent } from '../event/event.ts';
 import { toRecord } from '../event/kafka.ts';
 import type { Clock } from '../runtime/clock.ts';
@@ -233,9 +234,10 @@ export class Pipeline {
       await this.#appendFailure(delivery, delivery.target.failure, 'delivered');
       return;
     }
-    await this.#reply(delivery, outcome, replyOf(outcome, hopsOfDelivery(delivery.event)));
+    await this.#reply(delivery, outcome, replyOf(outcome, hopsOfDelivery(delivery.event), clock.now()));
     this.#tally(delivery.trigger).delivered();
-    metrics.broker(broker).latency(Math.max(0, clock.now() - delivery.origin.appendedAtMs) / 1_000);
+    const wantedAtMs = Math.max(delivery.origin.appendedAtMs, deliverAtOf(delivery.event) || 0);
+    metrics.broker(broker).latency(Math.max(0, clock.now() - wantedAtMs) / 1_000);
   }
 
   async #reply(delivery: Delivery, outcome: Outcome, reply: Reply): Promise<void> {

@@ -1,3 +1,4 @@
+import { checkDeliverAt } from '../event/deliver-at.ts';
 import type { CloudEvent } from '../event/event.ts';
 import { hopsAttribute, hopsMax, hopsOf } from '../event/hops.ts';
 import { decodeReply } from '../event/http.ts';
@@ -21,8 +22,9 @@ export type Reply =
  * broker). Pure.
  *
  * @param hops the hop count that the delivery carried; the reply carries it on
+ * @param nowMs milliseconds since 1970
  */
-export function replyOf(outcome: Outcome, hops: number): Reply {
+export function replyOf(outcome: Outcome, hops: number, nowMs: number): Reply {
   if (outcome.kind !== 'answered' || outcome.status < 200 || outcome.status > 299 || outcome.status === 202) {
     return { kind: 'none' };
   }
@@ -42,6 +44,16 @@ export function replyOf(outcome: Outcome, hops: number): Reply {
       kind: 'refused',
       category: 'hop_limit',
       reason: `more than ${hopsMax} hops: replies go round in a loop`,
+      event: counted,
+    };
+  }
+  try {
+    checkDeliverAt(counted, nowMs);
+  } catch (error) {
+    return {
+      kind: 'refused',
+      category: 'invalid_reply',
+      reason: `malformed reply: ${messageOf(error)}`,
       event: counted,
     };
   }

@@ -104,7 +104,7 @@ function laneMetrics(registry: Registry) {
 function brokerMetrics(registry: Registry) {
   const latency = new Histogram({
     name: 'posthorn_event_latency_seconds',
-    help: 'From the append of an event to its acknowledgement by a subscriber, retries included.',
+    help: 'From the append of an event, or its deliverat, to its acknowledgement by a subscriber, retries included.',
     labelNames: ['broker'],
     buckets: latencySecondsBuckets,
     registers: [registry],
@@ -122,6 +122,8 @@ function brokerMetrics(registry: Registry) {
   total('posthorn_deduplicated_events_total', duplicatesHelp, (b) => b.duplicates);
   const forgottenHelp = 'Events that are not known any more before their time: there are too many for the window.';
   total('posthorn_deduplicate_forgotten_total', forgottenHelp, (b) => b.forgottenIds);
+  const ignoredHelp = 'Events whose deliverat is no time, as they were read; they are delivered at once.';
+  total('posthorn_deliverat_ignored_total', ignoredHelp, (b) => b.ignoredTimes);
   const refusedHelp = 'Events that were not accepted; without a broker where there is none of that name.';
   counted(registry, 'posthorn_events_refused_total', refusedHelp, ['broker', 'reason'], function* () {
     for (const { broker, refusals } of [unknown, ...tallies.values()]) {
@@ -175,6 +177,11 @@ function triggerMetrics(registry: Registry) {
   total('posthorn_retry_spills_total', 'Deliveries that a busy trigger left to its retry topic.', (t) => t.spills);
   const stallsHelp = 'Times that other triggers had to wait for this one, since its retry topic could not be written.';
   total('posthorn_lane_stalls_total', stallsHelp, (t) => t.laneStalls);
+  total(
+    'posthorn_delayed_deliveries_total',
+    'Deliveries that were put off to the deliverat of their event.',
+    (t) => t.delays,
+  );
   const attemptsHelp = 'Requests to subscribers by what they were answered.';
   totals('posthorn_delivery_attempts_total', attemptsHelp, 'status_class', (t) => t.attempts);
   totals('posthorn_dead_letters_total', 'Deliveries that were given up, by reason.', 'reason', (t) => t.deadLetters);

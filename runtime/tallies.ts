@@ -48,6 +48,7 @@ export class BrokerTally {
   accepts = 0;
   duplicates = 0;
   forgottenIds = 0;
+  ignoredTimes = 0;
   readonly #latency: Histogram.Internal<'broker'>;
 
   constructor(broker: string, latency: Histogram.Internal<'broker'>) {
@@ -63,6 +64,11 @@ export class BrokerTally {
   /** Events were answered 202 and not appended, as the log had them already. */
   deduplicated(events: number): void {
     this.duplicates += events;
+  }
+
+  /** The `deliverat` of an event is no time: it was delivered at once. */
+  timeIgnored(): void {
+    this.ignoredTimes += 1;
   }
 
   /** An event is not known any more, though the window of deduplication is not over for it. */
@@ -105,6 +111,7 @@ export class TriggerTally {
   retries = 0;
   spills = 0;
   laneStalls = 0;
+  delays = 0;
   inFlight = 0;
   limit: LimitState | null = null;
   #duration: Histogram.Internal<'broker' | 'trigger'> | null;
@@ -156,6 +163,11 @@ export class TriggerTally {
   /** The shared lane waits for the trigger, since its retry topic could not be written for so long. */
   laneStalled(): void {
     this.laneStalls += 1;
+  }
+
+  /** The `deliverat` of an event is still to come, so the trigger's retry topic took the delivery. */
+  delayed(): void {
+    this.delays += 1;
   }
 
   /** The trigger is gone: what still ends must not bring its series back. */

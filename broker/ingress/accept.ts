@@ -1,3 +1,5 @@
+import { checkDeliverAt } from '../../event/deliver-at.ts';
+import { EventError } from '../../event/errors.ts';
 import type { CloudEvent } from '../../event/event.ts';
 import { hopsAttribute, hopsMax, hopsOf } from '../../event/hops.ts';
 import { decodeHttp } from '../../event/http.ts';
@@ -26,16 +28,22 @@ export interface Accepted {
  * Decodes the events of the request, checks them against the limits and appends them all. Of a batch that has a wrong
  * member nothing is appended.
  *
+ * @param nowMs milliseconds since 1970
  * @param append resolves once all are durable, with how many were so already
  * @throws EventError, Refusal, and what `append` throws, after which members of a batch may be in
  */
 export async function accept(
   { rawHeaders, body }: EventRequest,
   limits: IngressLimits,
+  nowMs: number,
   append: (members: readonly Member[]) => Promise<number>,
 ): Promise<Accepted> {
   const { mode, events } = decodeHttp(rawHeaders, body);
-  for (const [index, event] of events.entries()) checkLimits(event, mode === 'batch' ? index : null, limits);
+  for (const [number, event] of events.entries()) {
+    const index = mode === 'batch' ? number : null;
+    checkLimits(event, index, limits);
+    checkTime(event, index, nowMs);
+  }
   const trace = traceOf(rawHeaders);
   const members = events.map((event) => ({ event, record: recordOf(event, trace) }));
   try {
@@ -77,6 +85,14 @@ function checkLimits(event: CloudEvent, index: number | null, limits: IngressLim
     ? 'is not a decimal integer'
     : `is ${hops}, more than ${hopsMax}: replies go round in a loop`;
   throw new Refusal(400, 'invalid', `${who}: ${hopsAttribute} ${wrong}`, { attribute: hopsAttribute, index });
+}
+
+function checkTime(event: CloudEvent, index: number | null, nowMs: number): void {
+  try {
+    checkDeliverAt(event, nowMs);
+  } catch (error) {
+    throw error instanceof EventError && index !== null ? error.inBatch(index) : error;
+  }
 }
 
 /** The log's topic takes less than the ingress does: its largest member is what was refused. */

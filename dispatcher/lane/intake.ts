@@ -1,4 +1,5 @@
 import type { Trigger } from '../../broker/trigger/trigger.ts';
+import { deliverAtOf } from '../../event/deliver-at.ts';
 import type { CloudEvent } from '../../event/event.ts';
 import { fromRecord } from '../../event/kafka.ts';
 import { messageOf } from '../../runtime/errors.ts';
@@ -19,7 +20,7 @@ export interface DecodedRecord {
  * matched while a trigger may have been applied that is not known here.
  */
 export class Intake {
-  readonly #options: Pick<LaneOptions, 'registry' | 'pipeline' | 'clock'>;
+  readonly #options: Pick<LaneOptions, 'registry' | 'pipeline' | 'clock' | 'metrics'>;
   readonly #onEvents: (events: readonly DecodedRecord[]) => void;
   #waiting: DecodedRecord[] = [];
   #isAwaitingFresh = false;
@@ -27,7 +28,7 @@ export class Intake {
 
   /** @param onEvents takes events in the order of the log, while the registry is fresh */
   constructor(
-    options: Pick<LaneOptions, 'registry' | 'pipeline' | 'clock'>,
+    options: Pick<LaneOptions, 'registry' | 'pipeline' | 'clock' | 'metrics'>,
     onEvents: (events: readonly DecodedRecord[]) => void,
   ) {
     this.#options = options;
@@ -45,6 +46,7 @@ export class Intake {
       this.#options.pipeline.unreadable(record, origin, messageOf(error), taken);
       return;
     }
+    if (Number.isNaN(deliverAtOf(event))) this.#timeIgnored();
     this.#waiting.push({ taken, event, origin });
     this.#handOn();
   }
@@ -58,6 +60,12 @@ export class Intake {
   close(): void {
     this.#closing.abort();
     this.#drop(() => true);
+  }
+
+  /** Another producer's record: what the ingress would have refused is better early than never. */
+  #timeIgnored(): void {
+    const { metrics, registry } = this.#options;
+    metrics.broker(`${registry.name.namespace}/${registry.name.name}`).timeIgnored();
   }
 
   #drop(isDropped: (decoded: DecodedRecord) => boolean): void {

@@ -4,6 +4,7 @@ import type { Trigger } from '../../broker/trigger/trigger.ts';
 import type { Timer } from '../../runtime/clock.ts';
 import { delayMaxMs } from '../decide.ts';
 import type { Delivery, Hold } from '../fate.ts';
+import { delay, isEarly } from './delay.ts';
 import { type DecodedRecord, firstDelivery, Intake } from './intake.ts';
 import { KeyQueues } from './key-queues.ts';
 import { type LaneOptions, reportingOf } from './lane.ts';
@@ -27,6 +28,7 @@ export interface OwnLaneOptions extends LaneOptions {
  *
  * It never spills: what the trigger can't take stays in the topic. Of an ordered trigger the events of a key go out
  * one after the other, and one that fails is tried again in its place and holds its key until it is delivered or dead.
+ * An event whose `deliverat` is still to come goes to the retry topic, and its key goes on: it has no order.
  */
 export class OwnLane {
   readonly #options: OwnLaneOptions;
@@ -94,6 +96,7 @@ export class OwnLane {
       const { partition, record } = decoded.taken;
       const isOthers = record.offset >= (this.#ends.get(partition) ?? Number.POSITIVE_INFINITY);
       if (!trigger || isOthers || !this.#filter?.passes(decoded.event)) decoded.taken.settle();
+      else if (isEarly(decoded, this.#options.clock)) delay(this.#options, decoded, trigger, decoded.taken);
       else this.#queues.push(this.#queued(decoded, trigger));
     }
     this.#place();

@@ -1,12 +1,13 @@
-import TinyQueue from 'tinyqueue';
 import type { TopicCommit } from '../../broker/log/log.ts';
 import type { Trigger } from '../../broker/trigger/trigger.ts';
 import type { Timer } from '../../runtime/clock.ts';
 import { messageOf } from '../../runtime/errors.ts';
 import { delayMaxMs } from '../decide.ts';
 import { fromRetryRecord, type RetryItem } from '../retry.ts';
+import { isDelayed } from './delay.ts';
 import { type LaneOptions, originOf, reportingOf } from './lane.ts';
 import { LaneReader, type TakenRecord } from './reader.ts';
+import { type WaitingItem, WaitingTopic } from './waiting-topic.ts';
 
 export interface RetryLaneOptions extends LaneOptions {
   readonly group: string;
@@ -26,6 +27,8 @@ export class RetryLane {
   readonly #waiting = new Map<string, WaitingTopic>();
   /** Offsets below which the topics were trimmed, and when. */
   readonly #trimmed = new Map<string, { readonly offset: number; readonly atMs: number }>();
+  /** By topic: the highest offset that came, and when the front was freed last, on the monotonic clock. */
+  readonly #fronts = new Map<string, { readonly newest: number; readonly freedAtMs: number }>();
   /** Uids that the registry did not know even when it had been read anew. */
   readonly #unknown = new Set<string>();
   #timer: Timer | undefined;
@@ -46,7 +49,10 @@ export class RetryLane {
       onRecord: (taken) => this.#receive(taken),
       onRevoked: () => this.#dropRevoked(),
       onHeld: () => this.#rotateSoon(),
-      onCommitted: (commits) => this.#trim(commits),
+      onCommitted: (commits) => {
+        this.#trim(commits);
+        this.#freeFronts(commits);
+      },
       ...reportingOf(options, group),
     });
   }
@@ -86,6 +92,8 @@ export class RetryLane {
   }
 
   #receive(taken: TakenRecord): void {
+    const { newest, freedAtMs } = this.#fronts.get(taken.topic) ?? unknownFront;
+    this.#fronts.set(taken.topic, { newest: Math.max(newest, taken.record.offset), freedAtMs });
     const item = this.#read(taken);
     if (!item) return;
     const dueAtMs = this.#dueAtMs(item);
@@ -110,11 +118,13 @@ export class RetryLane {
   }
 
   /** When to look at a delivery: at its due time, or at once if its trigger is gone. */
-  #dueAtMs({ triggerUid, dueAtMs }: RetryItem): number {
+  #dueAtMs(item: RetryItem): number {
     const { registry, clock } = this.#options;
-    const trigger = registry.snapshot().triggers.get(triggerUid);
+    const trigger = registry.snapshot().triggers.get(item.triggerUid);
+    if (!trigger) return 0;
+    if (isDelayed(item)) return item.dueAtMs;
     // A due time that no delay explains comes from a clock that jumped.
-    return trigger ? Math.min(dueAtMs, clock.now() + delayMaxMs(trigger.delivery)) : 0;
+    return Math.min(item.dueAtMs, clock.now() + delayMaxMs(trigger.delivery));
   }
 
   #deliverDue(): void {
@@ -209,23 +219,47 @@ export class RetryLane {
    */
   #rotate(): void {
     if (this.#closing.signal.aborted || !this.#reader.isHeld) return;
-    const { clock, pipeline, registry } = this.#options;
-    const lateMs = clock.now() + rotateDueAfterMs;
-    const late = [...this.#waiting.values()].flatMap((waiting) =>
-      waiting.items.filter((one) => one.dueAtMs > lateMs).map((one) => ({ one, waiting })),
-    );
-    late.sort((a, b) => b.one.dueAtMs - a.one.dueAtMs);
+    const late = this.#late();
+    late.sort((a, b) => b.dueAtMs - a.dueAtMs);
+    this.#postpone(late.slice(0, rotateRecords));
+    this.#rotateSoon();
+  }
+
+  /**
+   * What waits long at the front of a topic keeps everything behind it from being trimmed: once that is much, some of
+   * what is due late goes to the end of the topic, unchanged.
+   */
+  #freeFronts(commits: readonly TopicCommit[]): void {
+    const nowMs = this.#options.clock.monotonic();
+    for (const { topic, offset } of commits) {
+      const { newest, freedAtMs } = this.#fronts.get(topic) ?? unknownFront;
+      if (newest - offset < frontOffsetsMax || nowMs - freedAtMs < rotateMs) continue;
+      this.#fronts.set(topic, { newest, freedAtMs: nowMs });
+      const late = this.#late().filter(({ taken }) => taken.topic === topic);
+      late.sort((a, b) => a.taken.record.offset - b.taken.record.offset);
+      this.#postpone(late.slice(0, rotateRecords));
+    }
+  }
+
+  /** What is not due soon, of all topics. */
+  #late(): WaitingItem[] {
+    const lateMs = this.#options.clock.now() + rotateDueAfterMs;
+    return [...this.#waiting.values()].flatMap(({ items }) => items.filter((one) => one.dueAtMs > lateMs));
+  }
+
+  /** Puts them to the end of their topics. */
+  #postpone(items: readonly WaitingItem[]): void {
+    const { pipeline, registry } = this.#options;
     const moved = new Set<WaitingItem>();
-    for (const { one } of late.slice(0, rotateRecords)) {
+    for (const one of items) {
       const trigger = registry.snapshot().triggers.get(one.item.triggerUid);
       if (!trigger) continue;
       moved.add(one);
       pipeline.postpone({ ...one.item, trigger }, one.item, one.taken);
     }
-    for (const waiting of new Set(late.map((one) => one.waiting))) {
-      waiting.replace(waiting.items.filter((one) => !moved.has(one)));
+    for (const waiting of this.#waiting.values()) {
+      if (waiting.items.some((one) => moved.has(one))) waiting.replace(waiting.items.filter((one) => !moved.has(one)));
     }
-    this.#rotateSoon();
   }
 
   /** What is below the committed position was settled for good: the log need not keep it. */
@@ -287,72 +321,16 @@ const rotateRecords = 100;
 /** What is due within a minute stays: it would hardly have gone round. */
 const rotateDueAfterMs = 60_000;
 
+/**
+ * The part of a topic that may stand behind what waits at its front: written anew each time that so many records have
+ * come, what waits costs little, and the topic holds hardly more than what waits.
+ */
+const frontOffsetsMax = 10_000;
+const unknownFront = { newest: 0, freedAtMs: Number.NEGATIVE_INFINITY };
+
 /** A retry topic is trimmed when this much has settled, or after this time. */
 const trimRecords = 1_000;
 const trimMs = 60_000;
-
-interface WaitingItem {
-  readonly item: RetryItem;
-  readonly taken: TakenRecord;
-  readonly dueAtMs: number;
-}
-
-/** What waits of one trigger, in order of due time. */
-class WaitingTopic {
-  readonly topic: string;
-  /** Whether the first waits for room at its trigger, or for the registry. */
-  isBlocked = false;
-  /** One function for as long as the topic has anything that waits, so that whoever is to call it has it once. */
-  readonly unblock: () => void;
-  #queue = queueOf([]);
-
-  constructor(topic: string, onUnblock: (waiting: WaitingTopic) => void) {
-    this.topic = topic;
-    this.unblock = () => onUnblock(this);
-  }
-
-  /** In no order. */
-  get items(): readonly WaitingItem[] {
-    return this.#queue.data;
-  }
-
-  get first(): WaitingItem | undefined {
-    return this.#queue.peek();
-  }
-
-  push(item: WaitingItem): void {
-    this.#queue.push(item);
-  }
-
-  /** Of the same trigger and due, the one with the fewest attempts; of several the first. */
-  fewestAttempts(first: WaitingItem, nowMs: number): WaitingItem {
-    let best = first;
-    for (const one of this.items) {
-      if (one.dueAtMs > nowMs || one.item.triggerUid !== first.item.triggerUid) continue;
-      const fewer = one.item.attempt - best.item.attempt;
-      if (fewer < 0 || (fewer === 0 && orderOf(one, best) < 0)) best = one;
-    }
-    return best;
-  }
-
-  remove(item: WaitingItem): void {
-    if (item === this.#queue.peek()) this.#queue.pop();
-    else this.replace(this.items.filter((one) => one !== item));
-  }
-
-  replace(items: WaitingItem[]): void {
-    this.#queue = queueOf(items);
-  }
-}
-
-function queueOf(items: WaitingItem[]): TinyQueue<WaitingItem> {
-  return new TinyQueue(items, orderOf);
-}
-
-/** Negative where the first is to go out before the other. */
-function orderOf(a: WaitingItem, b: WaitingItem): number {
-  return a.dueAtMs - b.dueAtMs || a.taken.record.offset - b.taken.record.offset;
-}
 
 function split<T>(items: readonly T[], isFirst: (item: T) => boolean): [T[], T[]] {
   return [items.filter(isFirst), items.filter((item) => !isFirst(item))];

@@ -4,6 +4,7 @@ import type { Timer } from '../../runtime/clock.ts';
 import type { Delivery, Hold } from '../fate.ts';
 import type { TriggerLimit } from '../limit.ts';
 import type { RepeatBound } from '../repeat-bound.ts';
+import { delay, isEarly } from './delay.ts';
 import { type DecodedRecord, firstDelivery, Intake } from './intake.ts';
 import { type LaneOptions, reportingOf } from './lane.ts';
 import { LaneReader, type TakenRecord } from './reader.ts';
@@ -22,7 +23,8 @@ export interface SharedLaneOptions extends LaneOptions {
  *
  * Deliveries are placed in the order of the log. A trigger that can't take more holds the lane back, or fills the
  * window with what waits for its turn; once another trigger has been idle for 50 ms and would wait, the deliveries of
- * the busy one go to its retry topic, those included that wait for their turn, until it is idle itself.
+ * the busy one go to its retry topic, those included that wait for their turn, until it is idle itself. Those of an
+ * event whose `deliverat` is still to come go there at once.
  */
 export class SharedLane {
   readonly #options: SharedLaneOptions;
@@ -82,9 +84,15 @@ export class SharedLane {
         return groupAt(laneSpans, partition, record.offset) === 'shared';
       });
       if (triggers.length === 0) decoded.taken.settle();
+      else if (isEarly(decoded, this.#options.clock)) this.#delay(decoded, triggers);
       else this.#matched.push(decoded, triggers);
     }
     this.#place();
+  }
+
+  #delay(decoded: DecodedRecord, triggers: readonly Trigger[]): void {
+    const hold = shareHold(decoded.taken, triggers.length);
+    for (const trigger of triggers) delay(this.#options, decoded, trigger, hold);
   }
 
   /** Places deliveries until one must wait. */

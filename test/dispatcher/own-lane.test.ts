@@ -25,9 +25,9 @@ async function startLane({ isOrdered }: { isOrdered: boolean }, known: readonly 
   return Object.assign(double, {
     lane,
     /** An event stands next in the log, named by its key and a number: `a1`. */
-    offer: (id: string, { type = 'wanted', partition = 0, isKeyed = true } = {}) => {
+    offer: (id: string, { type = 'wanted', partition = 0, isKeyed = true, deliverat = '' } = {}) => {
       const partitionkey = id.slice(0, 1);
-      const event = testEvent({ id, type, ...(isKeyed && { partitionkey }) });
+      const event = testEvent({ id, type, ...(isKeyed && { partitionkey }), ...(deliverat && { deliverat }) });
       const offset = offsets[partition] ?? 0;
       offsets[partition] = offset + 1;
       script.offer([asLogRecord(toRecord(event), offset)], { topic: topics.events, partition });
@@ -204,4 +204,17 @@ t.test('closing lets go of what waits, retries too, and leaves no timer', async 
   t.match(lane.script.commits.at(-1), [{ offset: 0 }]);
   t.equal(lane.clock.pending, 0);
   t.same(lane.ids(), ['a1']);
+});
+
+t.test('an event whose deliverat is to come goes to the retry topic, and its key goes on', async (t) => {
+  const lane = await startLane({ isOrdered: true });
+  const dueAtMs = lane.clock.now() + 60_000;
+  lane.offer('a1');
+  lane.offer('a2', { deliverat: new Date(dueAtMs).toISOString() });
+  lane.offer('a3');
+  t.match(lane.postponed, [{ id: 'a2', attempt: 1, dueAtMs }], 'while one of its key is out');
+  lane.holdOf('a1').hold.settle();
+  t.same(lane.ids(), ['a1', 'a3']);
+  lane.holdOf('a3').hold.settle();
+  t.equal(await lane.position(), 3);
 });

@@ -27,10 +27,14 @@ async function startLane(triggers: readonly Trigger[]) {
     offerAgain: () => offerAll([]),
     ids: () => delivered.map((one) => one.id),
     /** A delivery is in the trigger's retry topic, due this much after now. */
-    offer(trigger: Trigger, id: string, inMs: number, attempt = 2): void {
+    offer(trigger: Trigger, id: string, inMs: number, attempt = 2, more: Record<string, string> = {}): void {
       const next = { atMs: clock.now() + inMs, attempt, reason: 'status 503' };
-      const record = toRetryRecord(testDelivery(trigger, testEvent({ id })), next);
+      const record = toRetryRecord(testDelivery(trigger, testEvent({ id, ...more })), next);
       offerAll([{ record: asLogRecord(record, offset++), topic: topics.retry(trigger.name) }]);
+    },
+    /** A delivery waits for the `deliverat` of its event. */
+    offerDelayed(trigger: Trigger, id: string, inMs: number): void {
+      this.offer(trigger, id, inMs, 1, { deliverat: new Date(clock.now() + inMs).toISOString() });
     },
     setTriggers(now: readonly Trigger[]): void {
       double.setTriggers(now);
@@ -186,4 +190,63 @@ t.test('a trigger is asked for room by one callback a topic, however often trigg
   await lane.clock.advance(0);
   for (let change = 0; change < 50; change++) lane.setTriggers([one]);
   t.equal(lane.roomWaiters(), 1);
+});
+
+const dayMs = 86_400_000;
+
+t.test('a deliverat is kept to the millisecond however far off, whatever the policy and the clock do', async (t) => {
+  const lane = await startLane([one]);
+  const start = lane.clock.now();
+  lane.offerDelayed(one, 'in a year', 365 * dayMs);
+  lane.setTriggers([{ ...one, delivery: { ...defaultDelivery, backoffMaxMs: 1_000 } }]);
+  lane.clock.jump(-dayMs);
+  await lane.clock.advance(2 * dayMs);
+  t.same(lane.ids(), []);
+  lane.clock.jump(364 * dayMs - 10_000);
+  await lane.clock.advance(9_999);
+  t.same(lane.ids(), []);
+  await lane.clock.advance(1);
+  t.match(lane.delivered, [{ id: 'in a year', attempt: 1, atMs: start + 365 * dayMs }]);
+});
+
+t.test('the failed attempt of a delayed event is clamped like any other', async (t) => {
+  const lane = await startLane([one]);
+  const deliverat = new Date(lane.clock.now() + 365 * dayMs).toISOString();
+  lane.offer(one, 'clock had jumped', 365 * dayMs, 2, { deliverat });
+  await lane.clock.advance(defaultDelivery.backoffMaxMs * (1 + defaultDelivery.jitter));
+  t.same(lane.ids(), ['clock had jumped']);
+});
+
+t.test('delayed events make room in a full window as late retries do, and keep their time', async (t) => {
+  const lane = await startLane([one]);
+  const dueAtMs = lane.clock.now() + 30 * dayMs;
+  for (let index = 0; index < 100; index++) lane.offerDelayed(one, `delayed ${index}`, 30 * dayMs);
+  lane.offer(one, 'due', 0);
+  await lane.clock.advance(2_000);
+  t.equal(lane.postponed.length, 100);
+  for (const one of lane.postponed) t.match(one, { attempt: 1, dueAtMs });
+  lane.offerAgain();
+  await lane.clock.advance(0);
+  t.same(lane.ids(), ['due']);
+});
+
+t.test('what waits long does not keep what comes after it from being trimmed', async (t) => {
+  const lane = await startLane([one]);
+  lane.offerDelayed(one, 'in a month', 30 * dayMs);
+  lane.offer(one, 'in a minute', 59_000);
+  for (let count = 0; count < 9_998; count++) {
+    lane.offer(one, 'now', 0);
+    if (count % 50 !== 0) continue;
+    await lane.clock.advance(1);
+    for (const { hold } of lane.delivered.splice(0)) hold.settle();
+  }
+  await lane.clock.advance(100);
+  t.same(lane.postponed, [], 'not for a few');
+  lane.offer(one, 'now', 0);
+  await lane.clock.advance(0);
+  for (const { hold } of lane.delivered.splice(0)) hold.settle();
+  await lane.clock.advance(200);
+  t.match(lane.postponed, [{ id: 'in a month' }]);
+  t.equal(lane.postponed.length, 1, 'what is due soon stays');
+  t.match(lane.script.commits.at(-1), [{ offset: 1 }]);
 });

@@ -21,8 +21,8 @@ async function startLane(triggers: readonly Trigger[]) {
   return Object.assign(double, {
     lane,
     /** An event of this type stands next in the log. */
-    offer: (id: string, type = 'any') =>
-      script.offer([asLogRecord(toRecord(testEvent({ id, type })), offset++)], { topic: topics.events }),
+    offer: (id: string, type = 'any', more: Record<string, string> = {}) =>
+      script.offer([asLogRecord(toRecord(testEvent({ id, type, ...more })), offset++)], { topic: topics.events }),
     offerRaw: () => script.offer([logRecord(offset++)], { topic: topics.events }),
     position: async () => {
       await double.clock.advance(100);
@@ -208,4 +208,39 @@ t.test('what waits of a partition that was revoked is let go', async (t) => {
   lane.setFull(busy, false);
   await lane.clock.advance(100);
   t.same(lane.delivered, []);
+});
+
+t.test('an event whose deliverat is to come goes to the retry topic of each trigger that it matches', async (t) => {
+  const lane = await startLane([trigger('one', 'a'), trigger('two', 'a'), trigger('other', 'b')]);
+  const dueAtMs = lane.clock.now() + 60_000;
+  const deliverat = new Date(dueAtMs).toISOString();
+  lane.offer('later', 'a', { deliverat });
+  lane.offer('now', 'b');
+  t.match(lane.postponed, [
+    { trigger: 'one', id: 'later', attempt: 1, dueAtMs },
+    { trigger: 'two', id: 'later', attempt: 1, dueAtMs },
+  ]);
+  t.same(
+    lane.delivered.map(({ id }) => id),
+    ['now'],
+  );
+  lane.delivered[0]?.hold.settle();
+  t.equal(await lane.position(), 2, 'settled, once the retry topics have it');
+});
+
+t.test('where a trigger is busy or its deliverat has passed, an event is like any other', async (t) => {
+  const lane = await startLane([busy, idle]);
+  lane.setFull(busy, true);
+  lane.offer('waits', 'busy');
+  lane.offer('later', 'busy', { deliverat: new Date(lane.clock.now() + 1).toISOString() });
+  t.match(lane.postponed, [{ id: 'later' }], 'it does not wait for what stands before it');
+  lane.offer('passed', 'idle', { deliverat: new Date(lane.clock.now()).toISOString() });
+  lane.offer('no time', 'idle', { deliverat: 'soon' });
+  lane.setFull(busy, false);
+  t.same(
+    lane.delivered.map(({ id }) => id),
+    ['waits', 'passed', 'no time'],
+  );
+  t.match(await lane.metricsText(), /^posthorn_deliverat_ignored_total\{broker="default\/default"\} 1$/m);
+  t.match(await lane.metricsText(), /^posthorn_delayed_deliveries_total\{.*trigger="busy"\} 1$/m);
 });

@@ -116,6 +116,20 @@ t.test('a batch with a bad member is refused whole and names it', async (t) => {
   t.equal(ingress.log.appends.length, 0);
 });
 
+t.test('a deliverat that is no time, or too far ahead, is refused by its name', async (t) => {
+  const ingress = await startIngress();
+  t.teardown(ingress.close);
+  const soon = new Date(Date.now() + 60_000).toISOString();
+  t.equal((await post(ingress.url, { ...eventHeaders, 'ce-deliverat': soon }, 'x')).status, 202);
+  const wrong = await post(ingress.url, { ...eventHeaders, 'ce-deliverat': 'soon' }, 'x');
+  t.match(problem(wrong), { status: 400, attribute: 'deliverat', detail: /time of RFC 3339/ });
+  const late = new Date(Date.now() + 400 * 86_400_000).toISOString();
+  const batch = JSON.stringify([member({}), member({ id: '2', deliverat: late })]);
+  const far = await post(ingress.url, batched, batch);
+  t.match(problem(far), { status: 400, attribute: 'deliverat', index: 1, detail: /batch member 1: .*366 days/ });
+  t.strictSame(ingress.log.held, ['x'], 'nothing of the batch');
+});
+
 t.test('what is not a CloudEvent, compressed, or in another format is 415', async (t) => {
   const ingress = await startIngress();
   t.teardown(ingress.close);

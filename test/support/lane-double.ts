@@ -29,11 +29,12 @@ export class LaneDouble {
   readonly spilled: Handled[] = [];
   readonly abandoned: GivenUp[] = [];
   readonly unreadable: LogRecord[] = [];
-  readonly postponed: Handled[] = [];
+  readonly postponed: (Handled & { readonly dueAtMs: number })[] = [];
   /** How often requests of revoked records were cut. */
   cuts = 0;
   /** Uids of triggers that the registry knows to be deleted. */
   readonly deleted = new Set<string>();
+  readonly #metrics = createMetrics();
   #snapshot: RegistrySnapshot;
   #isFresh = true;
   readonly #freshWaiters: (() => void)[] = [];
@@ -46,6 +47,11 @@ export class LaneDouble {
     this.#snapshot = snapshotOf(triggers);
   }
 
+  /** What `/metrics` shows. */
+  metricsText(): Promise<string> {
+    return this.#metrics.registry.metrics();
+  }
+
   /** What every lane is given. */
   get options(): LaneOptions {
     return {
@@ -54,7 +60,7 @@ export class LaneDouble {
       pipeline: this.#pipeline(),
       clock: this.clock,
       logger: silent,
-      metrics: createMetrics(),
+      metrics: this.#metrics,
       window: { recordsMax: 1_000, bytesMax: 10_000_000, partitionRecordsMax: 100 },
     };
   }
@@ -132,8 +138,8 @@ export class LaneDouble {
       },
       deliver: (delivery: Delivery, hold: Hold) => this.delivered.push(handled(delivery, hold)),
       spill: (delivery: Delivery, hold: Hold) => this.spilled.push(handled(delivery, hold)),
-      postpone: (delivery: Delivery, _next: unknown, hold: Hold) => {
-        this.postponed.push(handled(delivery, hold));
+      postpone: (delivery: Delivery, { dueAtMs }: { dueAtMs: number }, hold: Hold) => {
+        this.postponed.push({ ...handled(delivery, hold), dueAtMs });
         hold.settle();
       },
       dropRevoked: () => {},
