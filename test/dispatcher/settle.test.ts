@@ -163,3 +163,22 @@ t.test('what was restored and not offered yet is not forgotten when a rejoin fin
   t.ok(after.take(30));
   t.equal(after.position, 30);
 });
+
+t.test('a set that fits no packing is cut at its end: more is repeated, nothing is forgotten', async (t) => {
+  // [unsettled, one each so many offsets, what is held of it]: a bitmap reaches 24,000 offsets, runs about 700 pairs.
+  for (const [count, each, held] of [
+    [20_000, 2, 24_000],
+    [3_000, 1_000, 600_000],
+  ] as const) {
+    const unsettled = Array.from({ length: count }, (_, index) => 1_000_000 + index * each);
+    const metadata = encodeSettled(1_000_000, unsettled, 1_000_000 + count * each);
+    t.ok(metadata.length > 3_900 && metadata.length <= metadataMax, `${metadata.length} characters`);
+    const decoded = decodeSettled(1_000_000, metadata);
+    const next = decoded?.next ?? 0;
+    t.ok(next - 1_000_000 >= held && next <= 1_000_000 + count * each, `up to ${next}`);
+    t.same(
+      decoded?.unsettled,
+      unsettled.filter((offset) => offset < next),
+    );
+  }
+});
