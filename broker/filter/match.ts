@@ -1,5 +1,6 @@
 import type { CloudEvent } from '../../event/event.ts';
 import type { AttributeValues, Filter } from '../trigger/trigger.ts';
+import { compileFilter } from './cesql/cesql.ts';
 
 /** Whether an event passes. Never throws. */
 export type Predicate = (event: CloudEvent) => boolean;
@@ -7,7 +8,8 @@ export type Predicate = (event: CloudEvent) => boolean;
 /**
  * Whether the event passes all of the filters; with none it does. Values are compared in canonical string form,
  * case-sensitively. An attribute that the event lacks makes exact, prefix, suffix and attributes false.
- * Implements the filter dialects of CloudEvents Subscriptions 3.2.4 and of Knative's Trigger. Pure, never throws.
+ * An expression of CESQL must be TRUE without an error. Implements the filter dialects of CloudEvents Subscriptions
+ * 3.2.4 and of Knative's Trigger. Pure; never throws for the filters of a trigger that was applied.
  */
 export function passes(filters: readonly Filter[], event: CloudEvent): boolean {
   return compile(filters)(event);
@@ -37,6 +39,10 @@ function compileOne(filter: Filter): Predicate {
     case 'not': {
       const nested = compileOne(filter.filter);
       return (event) => !nested(event);
+    }
+    case 'cesql': {
+      const { passes } = compileFilter(filter.expression);
+      return ({ attributes }) => passes(attributes);
     }
   }
 }

@@ -25,6 +25,8 @@ export interface Finding {
   readonly path: Path;
   /** Whether the name of the field is meant or what it holds. */
   readonly at: 'key' | 'value';
+  /** Which character of the text that it holds, from 0, in UTF-16 units; null: all of it. */
+  readonly offset: number | null;
   readonly message: string;
 }
 
@@ -51,11 +53,16 @@ export class Field {
   }
 
   error(message: string, at: 'key' | 'value' = 'value'): undefined {
-    this.#report.add({ severity: 'error', path: this.path, at, message });
+    this.#report.add({ severity: 'error', path: this.path, at, offset: null, message });
   }
 
   warn(message: string): void {
-    this.#report.add({ severity: 'warning', path: this.path, at: 'key', message });
+    this.#report.add({ severity: 'warning', path: this.path, at: 'key', offset: null, message });
+  }
+
+  /** Says something of the text that this holds, at the character that is meant. */
+  sayAt(offset: number, severity: 'error' | 'warning', message: string): undefined {
+    this.#report.add({ severity, path: this.path, at: 'value', offset, message });
   }
 
   /** The field of that name within this one; absent where this is no object. */

@@ -1,4 +1,5 @@
 import { nearest } from '../../runtime/nearest.ts';
+import { CesqlSyntaxError, compileFilter } from '../filter/cesql/cesql.ts';
 import type { Field } from './manifest-field.ts';
 import type { AttributeValues, Filter } from './trigger.ts';
 
@@ -53,7 +54,7 @@ function readFilter(filter: Field, nesting: number): Filter | undefined {
       return nested && { dialect, filter: nested };
     }
     case 'cesql':
-      return field.error('CESQL comes in a later release; use exact, prefix, suffix, all, any and not', 'key');
+      return readExpression(field);
   }
 }
 
@@ -62,6 +63,19 @@ function readDialect(field: Field, dialect: 'exact' | 'prefix' | 'suffix'): Filt
   if (entries === undefined) return undefined;
   if (entries.length === 0) return field.error('must name at least one attribute, like type: com.example.created');
   return { dialect, attributes: readAttributes(field, false) };
+}
+
+function readExpression(field: Field): Filter | undefined {
+  const expression = field.text();
+  if (expression === undefined) return undefined;
+  try {
+    const { warnings } = compileFilter(expression);
+    for (const { message, position } of warnings) field.sayAt(position, 'warning', message);
+    return { dialect: 'cesql', expression };
+  } catch (error) {
+    if (!(error instanceof CesqlSyntaxError)) throw error;
+    return field.sayAt(error.position, 'error', error.problem);
+  }
 }
 
 function readNested(field: Field, nesting: number): Filter[] {

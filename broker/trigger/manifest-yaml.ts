@@ -13,6 +13,7 @@ import {
 } from 'yaml';
 import { messageOf } from '../../runtime/errors.ts';
 import { formatPath, type Path } from './manifest-field.ts';
+import { offsetInSource } from './manifest-offset.ts';
 
 /** Line and column, both from 1; columns count UTF-16 units. */
 export interface Position {
@@ -30,8 +31,11 @@ export interface YamlDocument {
   readonly value: unknown;
   /** What makes it no JSON: duplicate keys, keys that are no strings, aliases that run away. */
   readonly errors: readonly PlacedMessage[];
-  /** Where the key or the value at the path stands; for a path that is not there, the nearest part above it. */
-  locate(path: Path, at: 'key' | 'value'): Position;
+  /**
+   * Where the key or the value at the path stands; for a path that is not there, the nearest part above it.
+   * @param offset which character of a string is meant, from 0, in UTF-16 units; null: all of it
+   */
+  locate(path: Path, at: 'key' | 'value', offset: number | null): Position;
   /** The value at the path as it was typed, where it is a scalar without quotes or tag; else null. */
   writtenAs(path: Path): string | null;
 }
@@ -54,7 +58,7 @@ export function readYaml(text: string): { documents: YamlDocument[]; errors: Pla
     ];
     const errors = parsed.flatMap((document) => syntaxErrors(document, lines));
     const readable = parsed.filter((document) => document.errors.length === 0);
-    return { documents: readable.map((document) => new Reading(document, lines).result()), errors };
+    return { documents: readable.map((document) => new Reading(document, text, lines).result()), errors };
   } catch (error) {
     const message = isStackOverflow(error) ? tooDeep : sentence(messageOf(error));
     return { documents: [], errors: [{ line: 1, column: 1, field: '', message }] };
@@ -102,14 +106,16 @@ interface Entry {
 
 class Reading {
   readonly #document: Document;
+  readonly #text: string;
   readonly #lines: LineCounter;
   readonly #errors: PlacedMessage[] = [];
   readonly #targets: Map<Alias, unknown>;
   readonly #entriesOf = new Map<YAMLMap, ReadonlyMap<string, Entry>>();
   #aliasedNodes = 0;
 
-  constructor(document: Document, lines: LineCounter) {
+  constructor(document: Document, text: string, lines: LineCounter) {
     this.#document = document;
+    this.#text = text;
     this.#lines = lines;
     this.#targets = aliasTargets(document);
   }
@@ -119,7 +125,7 @@ class Reading {
     return {
       value,
       errors: this.#errors,
-      locate: (path, at) => this.#locate(path, at),
+      locate: (path, at, offset) => this.#placeWithin(path, offset) ?? this.#locate(path, at),
       writtenAs: (path) => this.#writtenAs(path),
     };
   }
@@ -215,10 +221,22 @@ class Reading {
     return place;
   }
 
-  #writtenAs(path: Path): string | null {
+  /** Where that character of the string at the path was typed; of an alias, where its anchor is. */
+  #placeWithin(path: Path, offset: number | null): Position | undefined {
+    const node = offset === null ? undefined : this.#nodeAt(path);
+    if (offset === null || !isScalar(node) || typeof node.value !== 'string' || !node.range) return undefined;
+    const [start, end] = node.range;
+    return position(this.#lines, start + offsetInSource(this.#text.slice(start, end), node.value, offset));
+  }
+
+  #nodeAt(path: Path): unknown {
     let node: unknown = this.#document.contents;
     for (const step of path) node = this.#step(node, step)?.value;
-    if (isAlias(node)) node = this.#resolve(node);
+    return isAlias(node) ? this.#resolve(node) : node;
+  }
+
+  #writtenAs(path: Path): string | null {
+    const node = this.#nodeAt(path);
     return isScalar(node) && node.type === 'PLAIN' && node.tag === undefined ? (node.source ?? null) : null;
   }
 

@@ -118,12 +118,12 @@ function parseDocument(
   // Whatever else a file holds is none of our business, as long as the file can be read.
   const isOurs = items.some(({ value }) => isObject(value) && value.apiVersion === apiVersion);
   if (isOurs) problems.push(...document.errors.map((error) => ({ severity: 'error', file, ...error }) as const));
-  for (const { severity, path, at, message } of findings) {
-    problems.push({ severity, file, ...document.locate(path, at), field: formatPath(path), message });
+  for (const { severity, path, at, offset, message } of findings) {
+    problems.push({ severity, file, ...document.locate(path, at, offset), field: formatPath(path), message });
   }
   if (isOurs && document.errors.length > 0) return [];
   return documents.map(({ path, ...resource }) => {
-    const placeOf = (field: Path): Position => document.locate([...path, ...field], 'value');
+    const placeOf = (field: Path): Position => document.locate([...path, ...field], 'value', null);
     const { line, column } = placeOf(['metadata', 'name']);
     const judged = Object.entries(judgedFields).map(([name, field]) => [name, placeOf(field)]);
     return { ...resource, file, line, column, places: Object.fromEntries(judged) };

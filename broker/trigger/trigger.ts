@@ -76,7 +76,9 @@ export type Filter =
   | { readonly dialect: 'attributes'; readonly attributes: AttributeValues }
   | { readonly dialect: 'all'; readonly filters: readonly Filter[] }
   | { readonly dialect: 'any'; readonly filters: readonly Filter[] }
-  | { readonly dialect: 'not'; readonly filter: Filter };
+  | { readonly dialect: 'not'; readonly filter: Filter }
+  /** An expression of CloudEvents SQL that `compileFilter` takes. */
+  | { readonly dialect: 'cesql'; readonly expression: string };
 
 /** Attribute names and what their values are compared with; every one must hold. */
 export type AttributeValues = Readonly<Record<string, string>>;

@@ -10,6 +10,7 @@ const attributes = (values: AttributeValues): Filter => ({ dialect: 'attributes'
 const all = (...filters: Filter[]): Filter => ({ dialect: 'all', filters });
 const any = (...filters: Filter[]): Filter => ({ dialect: 'any', filters });
 const not = (filter: Filter): Filter => ({ dialect: 'not', filter });
+const cesql = (expression: string): Filter => ({ dialect: 'cesql', expression });
 
 const event = eventWith({
   datacontenttype: 'application/json',
@@ -52,6 +53,13 @@ const cases: readonly (readonly [does: string, filter: Filter, passes: boolean])
   ['not of what does not pass', not(exact({ source: '/other' })), true],
   ['not of what the event lacks passes', not(exact({ dataschema: 'x' })), true],
   ['not of not', not(not(exact({ source: '/shop' }))), true],
+  ['an expression that is TRUE', cesql("type LIKE 'com.%' AND source = '/shop'"), true],
+  ['an expression that is FALSE', cesql("type = 'x'"), false],
+  ['an expression sees extensions, and reads them as numbers where it needs one', cesql('count > 41'), true],
+  ['an expression on what the event lacks does not pass', cesql("dataschema != 'x'"), false],
+  ['an expression that is TRUE but for an error does not pass', cesql("dataschema = 'x' OR source = '/shop'"), false],
+  ['not of an expression with an error passes', not(cesql("dataschema = 'x'")), true],
+  ['an expression has nothing that objects inherit', cesql('EXISTS constructor'), false],
   ['nested', all(any(not(exact({ type: 'x' })), exact({ type: 'y' })), suffix({ source: 'op' })), true],
   ['names that objects inherit are absent', exact({ constructor: 'x', tostring: 'y' }), false],
   ['not of a name that objects inherit', not(prefix({ constructor: 'function' })), true],

@@ -1,6 +1,7 @@
 import { deepStrictEqual } from 'node:assert/strict';
 import fc from 'fast-check';
 import t from 'tap';
+import { compile } from '../../broker/filter/cesql/cesql.ts';
 import { TriggerIndex } from '../../broker/filter/trigger-index.ts';
 import type { Filter, Trigger } from '../../broker/trigger/trigger.ts';
 import type { CloudEvent } from '../../event/event.ts';
@@ -35,11 +36,17 @@ t.test('no triggers, no answer', async (t) => {
   t.strictSame(namesOf([], eventWith()), []);
 });
 
+function evaluate(expression: string, event: CloudEvent): boolean {
+  const { value, errors } = compile(expression).evaluate(event.attributes);
+  return value === true && errors.length === 0;
+}
+
 /** The dialects once more, told apart from the code under test. */
 function holds(filter: Filter, event: CloudEvent): boolean {
   if (filter.dialect === 'not') return holds(filter.filter, event) === false;
   if (filter.dialect === 'all') return filter.filters.filter((one) => !holds(one, event)).length === 0;
   if (filter.dialect === 'any') return filter.filters.filter((one) => holds(one, event)).length > 0;
+  if (filter.dialect === 'cesql') return evaluate(filter.expression, event);
   return Object.entries(filter.attributes).every(([name, wanted]) => {
     const value = new Map(Object.entries(event.attributes)).get(name);
     if (value === undefined) return false;
@@ -54,6 +61,12 @@ function holds(filter: Filter, event: CloudEvent): boolean {
 const name = fc.constantFrom('type', 'source', 'subject', 'ext', 'constructor');
 const value = fc.constantFrom('a', 'ab', 'ba', 'b', 'aba');
 const values = fc.dictionary(name, value, { minKeys: 1, maxKeys: 2, noNullPrototype: true });
+const expression = fc.constantFrom(
+  "type = 'a'",
+  "type = 'ab' AND source LIKE 'a%'",
+  "ext IN ('a', 'b')",
+  "EXISTS subject OR constructor = 'b'",
+);
 const filter = fc.letrec<{ filter: Filter; leaf: Filter }>((tie) => ({
   leaf: fc.oneof(
     fc.record({ dialect: fc.constantFrom('exact' as const, 'prefix' as const, 'suffix' as const), attributes: values }),
@@ -61,6 +74,7 @@ const filter = fc.letrec<{ filter: Filter; leaf: Filter }>((tie) => ({
       dialect: fc.constant('attributes' as const),
       attributes: fc.dictionary(name, fc.oneof(value, fc.constant('')), { maxKeys: 2, noNullPrototype: true }),
     }),
+    fc.record({ dialect: fc.constant('cesql' as const), expression }),
   ),
   filter: fc.oneof(
     { depthSize: 'small', withCrossShrink: true },

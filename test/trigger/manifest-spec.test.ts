@@ -187,13 +187,6 @@ const deliveries: readonly Case[] = [
 
 const filters: readonly Case[] = [
   {
-    name: 'CESQL is refused until it is there',
-    text: filtersWith(`    - exact: { type: a }\n    - not:\n        cesql: "type = 'a'"`),
-    said: [
-      '9:9 error spec.filters[1].not.cesql: CESQL comes in a later release; use exact, prefix, suffix, all, any and not',
-    ],
-  },
-  {
     name: 'a mistyped dialect',
     text: filtersWith('    - exat: { type: a }'),
     said: ['7:7 error spec.filters[0].exat: unknown field; did you mean exact?'],

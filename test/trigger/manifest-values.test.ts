@@ -287,8 +287,8 @@ t.test('a stored manifest that this version can not read is an error that says w
       'spec: must be an object, found the number 5; spec.subscriber: missing; must have a uri or a ref to a Service',
     ],
     [
-      { ...good, spec: { subscriber: { uri: 'http://x/' }, filters: [{ cesql: "type = 'a'" }] } },
-      'spec.filters[0].cesql: CESQL comes in a later release; use exact, prefix, suffix, all, any and not',
+      { ...good, spec: { subscriber: { uri: 'http://x/' }, filters: [{ cesql: "type = 'a" }] } },
+      "spec.filters[0].cesql: expected a ' that ends this string, found none; within it, \\' stands for '",
     ],
     [null, 'must be an object with apiVersion, kind, metadata and spec, found nothing'],
     ['text', 'must be an object with apiVersion, kind, metadata and spec, found "text"'],
