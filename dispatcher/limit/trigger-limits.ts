@@ -36,10 +36,17 @@ export class TriggerLimits {
     const limits = target === 'subscriber' ? this.#subscribers : this.#sinks;
     const known = limits.get(trigger.uid);
     if (known) return known;
-    // What waits may carry an earlier revision.
-    const current = this.#options.triggers().get(trigger.uid) ?? trigger;
-    const limit = target === 'subscriber' ? this.#makeSubscriber(current) : this.#makeSink(current);
+    // What waits may carry an earlier revision, or be of a trigger that was deleted meanwhile.
+    const current = this.#options.triggers().get(trigger.uid);
+    const settings = current ?? trigger;
+    const onChange = current && target === 'subscriber' ? reportTo(this.#options, current) : () => {};
+    const limit = new TriggerLimit(target === 'subscriber' ? settings : sinkSettings(settings), {
+      ...this.#options,
+      onChange,
+    });
     limits.set(trigger.uid, limit);
+    if (!current) limit.release();
+    else if (target === 'subscriber') this.#tally(current).limit = limit;
     return limit;
   }
 
@@ -86,20 +93,14 @@ export class TriggerLimits {
     for (const limit of [...this.#subscribers.values(), ...this.#sinks.values()]) limit.close();
   }
 
-  #makeSubscriber(trigger: Trigger): TriggerLimit {
-    const limit = new TriggerLimit(trigger, { ...this.#options, onChange: reportTo(this.#options, trigger) });
-    this.#options.metrics.trigger(this.#options.broker, trigger.name).limit = limit;
-    return limit;
-  }
-
-  #makeSink(trigger: Trigger): TriggerLimit {
-    return new TriggerLimit(sinkSettings(trigger), { ...this.#options, onChange: () => {} });
+  #tally(trigger: Trigger) {
+    return this.#options.metrics.trigger(this.#options.broker, trigger.name);
   }
 
   /** The metrics show the limit of every trigger; most have none until their first delivery. */
   #show(trigger: Trigger): void {
     const limit = trigger.paused ? this.of(trigger) : this.#subscribers.get(trigger.uid);
-    this.#options.metrics.trigger(this.#options.broker, trigger.name).limit = limit ?? {
+    this.#tally(trigger).limit = limit ?? {
       concurrency: trigger.maxInFlight,
       isOpen: false,
       pausedBy: null,

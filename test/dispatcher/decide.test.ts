@@ -1,6 +1,6 @@
 import t from 'tap';
 import { type DeliveryPolicy, defaultDelivery } from '../../broker/trigger/trigger.ts';
-import { backoffMs, decide, delayMaxMs } from '../../dispatcher/decide.ts';
+import { backoffMs, decide, delayMaxMs, healthOf } from '../../dispatcher/decide.ts';
 import type { Outcome } from '../../dispatcher/fate.ts';
 
 const nowMs = Date.UTC(2026, 0, 1);
@@ -96,4 +96,24 @@ t.test('the longest delay bounds every delay', async (t) => {
   // A clock that was hours ahead for a moment holds nothing up for longer than the trigger's own delays.
   const short = { ...noJitter, attemptsMax: 5, backoffPolicy: 'linear', backoffDelayMs: 300 } as const;
   t.equal(delayMaxMs({ ...short, retryAfterMaxMs: 1_000 }), 1_200);
+});
+
+t.test('a 410 that pauses the trigger is tried again as the same attempt, even the last', async (t) => {
+  const policy = { ...noJitter, attemptsMax: 3 };
+  const fate = { kind: 'retry', atMs: nowMs, attempt: 3, reason: 'status 410' };
+  t.same(decide(answered(410), 3, policy, nowMs, 0.5, 'pause'), fate);
+  t.match(decide(answered(410), 3, policy, nowMs, 0.5, 'dead-letter'), { kind: 'deadLetter', category: 'rejected' });
+  t.match(decide(answered(404), 3, policy, nowMs, 0.5, 'pause'), { kind: 'deadLetter' }, 'no other status');
+});
+
+t.test('no answer, 429 and 5xx say that the subscriber is failing; any other answer, that it is there', async (t) => {
+  for (const status of [429, 500, 501, 503, 504, 599]) t.equal(healthOf(answered(status), 'dead-letter'), 'failing');
+  for (const cause of ['timeout', 'connection', 'protocol'] as const) {
+    t.equal(healthOf({ kind: 'unanswered', cause, message: 'why' }, 'dead-letter'), 'failing', cause);
+  }
+  for (const status of [200, 204, 302, 400, 404, 408, 409, 410, 425]) {
+    t.equal(healthOf(answered(status), 'dead-letter'), 'well', `${status}`);
+  }
+  t.equal(healthOf({ kind: 'unanswered', cause: 'address', message: 'why' }, 'dead-letter'), 'unknown');
+  t.equal(healthOf(answered(410), 'pause'), 'gone');
 });

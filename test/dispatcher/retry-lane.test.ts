@@ -1,6 +1,7 @@
 import t from 'tap';
 import type { LogRecord } from '../../broker/log/log.ts';
 import { defaultDelivery, type Trigger } from '../../broker/trigger/trigger.ts';
+import type { Target } from '../../dispatcher/fate.ts';
 import { RetryLane } from '../../dispatcher/lane/retry.ts';
 import { toRetryRecord } from '../../dispatcher/retry.ts';
 import { testDelivery, testEvent, testTrigger } from '../support/events.ts';
@@ -27,9 +28,16 @@ async function startLane(triggers: readonly Trigger[]) {
     offerAgain: () => offerAll([]),
     ids: () => delivered.map((one) => one.id),
     /** A delivery is in the trigger's retry topic, due this much after now. */
-    offer(trigger: Trigger, id: string, inMs: number, attempt = 2, more: Record<string, string> = {}): void {
+    offer(
+      trigger: Trigger,
+      id: string,
+      inMs: number,
+      attempt = 2,
+      more: Record<string, string> = {},
+      target: Target = toSubscriber,
+    ): void {
       const next = { atMs: clock.now() + inMs, attempt, reason: 'status 503' };
-      const record = toRetryRecord(testDelivery(trigger, testEvent({ id, ...more })), next);
+      const record = toRetryRecord(testDelivery(trigger, testEvent({ id, ...more }), { target }), next);
       offerAll([{ record: asLogRecord(record, offset++), topic: topics.retry(trigger.name) }]);
     },
     /** A delivery waits for the `deliverat` of its event. */
@@ -42,9 +50,11 @@ async function startLane(triggers: readonly Trigger[]) {
     },
     setFresh: (isFresh: boolean) => double.setFresh(isFresh),
     setFull: (trigger: Trigger, isFull: boolean) => double.setFull(trigger, isFull),
+    setOpen: (trigger: Trigger) => double.setOpen(trigger),
   };
 }
 
+const toSubscriber: Target = { kind: 'subscriber' };
 const one = testTrigger('http://127.0.0.1:1', { name: 'one' });
 const other = testTrigger('http://127.0.0.1:1', { name: 'other' });
 
@@ -249,4 +259,35 @@ t.test('what waits long does not keep what comes after it from being trimmed', a
   t.match(lane.postponed, [{ id: 'in a month' }]);
   t.equal(lane.postponed.length, 1, 'what is due soon stays');
   t.match(lane.script.commits.at(-1), [{ offset: 1 }]);
+});
+
+t.test(
+  'while the breaker is open those with the fewest attempts are the candidates, of these the one due first',
+  async (t) => {
+    const lane = await startLane([one]);
+    lane.setFull(one, true);
+    lane.setOpen(one);
+    lane.offer(one, 'last attempt', 0, 16);
+    lane.offer(one, 'third', 2, 3);
+    lane.offer(one, 'second', 1, 1);
+    lane.offer(one, 'first', 0, 1);
+    lane.offer(one, 'not due', 10_000, 1);
+    await lane.clock.advance(10);
+    t.same(lane.ids(), []);
+    lane.setFull(one, false);
+    t.same(lane.ids(), ['first', 'second', 'third', 'last attempt']);
+  },
+);
+
+t.test('a dead letter for the sink does not wait for the subscriber', async (t) => {
+  const lane = await startLane([one]);
+  const failure = {
+    ...{ reason: 'status 400', attempts: 1, firstAttemptAtMs: 1, lastAttemptAtMs: 1, status: 400 },
+    body: Buffer.alloc(0),
+  };
+  lane.setFull(one, true);
+  lane.offer(one, 'for the subscriber', 0);
+  lane.offer(one, 'for the sink', 0, 2, {}, { kind: 'deadLetterSink', failure });
+  await lane.clock.advance(0);
+  t.same(lane.ids(), ['for the sink']);
 });

@@ -3,7 +3,7 @@ import type { LogRecord } from '../../broker/log/log.ts';
 import { brokerTopics } from '../../broker/topics.ts';
 import type { Registry, RegistrySnapshot } from '../../broker/trigger/registry.ts';
 import type { Trigger } from '../../broker/trigger/trigger.ts';
-import type { Delivery, GivenUp, Hold } from '../../dispatcher/fate.ts';
+import type { Delivery, GivenUp, Hold, Target } from '../../dispatcher/fate.ts';
 import type { LaneOptions } from '../../dispatcher/lane/lane.ts';
 import type { Pipeline } from '../../dispatcher/pipeline.ts';
 import { createMetrics } from '../../runtime/metrics.ts';
@@ -128,8 +128,9 @@ export class LaneDouble {
       limits: {
         isIdle: ({ uid }: Trigger) => this.#isIdle(uid),
         busiest: () => [],
-        of: ({ uid }: Trigger) => ({
-          hasRoomFor: () => !this.#full.has(uid),
+        of: ({ uid }: Trigger, target: Target['kind'] = 'subscriber') => ({
+          // Full is the subscriber; of its sink there is always room.
+          hasRoomFor: () => target === 'deadLetterSink' || !this.#full.has(uid),
           isIdle: this.#isIdle(uid),
           isOpen: this.#open.has(uid),
           onceRoom: (_lane: string, callback: () => void) => this.#roomWaiters.add(callback),

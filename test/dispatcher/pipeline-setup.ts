@@ -1,0 +1,87 @@
+import { pino } from 'pino';
+import type { Gatherer } from '../../broker/log/gather.ts';
+import type { NewRecord } from '../../broker/log/log.ts';
+import { brokerTopics } from '../../broker/topics.ts';
+import type { Registry, RegistrySnapshot } from '../../broker/trigger/registry.ts';
+import type { Trigger } from '../../broker/trigger/trigger.ts';
+import { DurableAppender } from '../../dispatcher/append.ts';
+import type { Deliverer } from '../../dispatcher/deliver.ts';
+import type { Delivery, Hold, Outcome } from '../../dispatcher/fate.ts';
+import { Pipeline } from '../../dispatcher/pipeline.ts';
+import { createMetrics } from '../../runtime/metrics.ts';
+import { ManualClock } from '../support/manual-clock.ts';
+import { silent } from '../support/silent.ts';
+
+const name = { namespace: 'default', name: 'default' };
+export const topics = brokerTopics('posthorn', name);
+
+export function answered(status: number, headers: string[] = [], body = ''): Outcome {
+  return { kind: 'answered', status, headers, body: Buffer.from(body), truncated: false };
+}
+
+/** A pipeline whose subscribers and log do what the test says. */
+export function startPipeline(triggers: readonly Trigger[], { waitingEventsMax = 10 } = {}) {
+  const clock = new ManualClock();
+  const cut = new AbortController();
+  const appended: { topic: string; record: NewRecord }[] = [];
+  const attempts: { url: string; delivery: Delivery; hops: number }[] = [];
+  const lines: Record<string, unknown>[] = [];
+  const answers = new Map<string, Outcome | Promise<Outcome>>();
+  let refuse: (topic: string, record: NewRecord) => Error | undefined = () => undefined;
+  const byUid = new Map(triggers.map((trigger) => [trigger.uid, trigger]));
+  const snapshot = { triggers: byUid, unreadable: new Set(), discarded: new Set<string>() };
+  const gatherer = {
+    append: async (topic: string, record: NewRecord) => {
+      const error = refuse(topic, record);
+      if (error) throw error;
+      appended.push({ topic, record });
+    },
+  } as unknown as Gatherer;
+  const deliverer: Deliverer = {
+    attempt: async (delivery, url, hops) => {
+      attempts.push({ url, delivery, hops });
+      const aborted = new Promise<never>((_, reject) => {
+        cut.signal.addEventListener('abort', () => reject(cut.signal.reason));
+      });
+      return Promise.race([answers.get(url) ?? answered(200), aborted]);
+    },
+    cut: () => {},
+    cutRevoked: () => {},
+    close: async () => {},
+  };
+  const metrics = createMetrics();
+  const pipeline = new Pipeline({
+    broker: 'default/default',
+    registry: { name, snapshot: () => snapshot as unknown as RegistrySnapshot } as unknown as Registry,
+    topics: () => topics,
+    deliverer,
+    appender: new DurableAppender(gatherer, clock, silent, cut.signal),
+    clock,
+    logger: pino({ base: null }, { write: (line: string) => void lines.push(JSON.parse(line)) }),
+    metrics,
+    waitingEventsMax,
+    signal: cut.signal,
+  });
+  return {
+    ...{ pipeline, clock, cut, appended, attempts, answers, snapshot, lines, metrics },
+    refuse(when: typeof refuse): void {
+      refuse = when;
+    },
+    /** Delivers and tells what became of the record that it came from. */
+    run(delivery: Delivery, more: Partial<Hold> = {}): { state: 'held' | 'settled' | 'dropped' } {
+      const held: { state: 'held' | 'settled' | 'dropped' } = { state: 'held' };
+      const hold: Hold = {
+        ...more,
+        isRevoked: false,
+        settle: () => {
+          held.state = 'settled';
+        },
+        drop: () => {
+          held.state = 'dropped';
+        },
+      };
+      pipeline.deliver(delivery, hold, 'shared');
+      return held;
+    },
+  };
+}
