@@ -32,7 +32,6 @@ export class OwnedPartition implements TopicPartition {
   /** It is ours again, or still, and is offered anew from what is committed. */
   rejoin(assignment: Assignment): void {
     this.offsets.rejoin(assignment, assignment.end);
-    if (this.heldAt !== null) this.heldAt = assignment.offset;
     // A commit of the previous owner may land after the join: the owner commits again, whatever has changed.
     this.isDirty = true;
   }

@@ -271,7 +271,6 @@ export class LaneReader {
 
   #beginCommit(): void {
     this.#cancelCommitTimer();
-    if (this.#isCommitting) return;
     this.#isCommitting = true;
     this.#committing = this.#commit().finally(() => {
       this.#isCommitting = false;

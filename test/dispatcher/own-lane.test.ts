@@ -1,6 +1,7 @@
 import t from 'tap';
 import type { Trigger } from '../../broker/trigger/trigger.ts';
 import { OwnLane } from '../../dispatcher/lane/own.ts';
+import { RepeatBound } from '../../dispatcher/repeat-bound.ts';
 import { toRecord } from '../../event/kafka.ts';
 import { testEvent, testTrigger } from '../support/events.ts';
 import { LaneDouble } from '../support/lane-double.ts';
@@ -218,3 +219,16 @@ t.test('an event whose deliverat is to come goes to the retry topic, and its key
   lane.holdOf('a3').hold.settle();
   t.equal(await lane.position(), 3);
 });
+
+for (const isOrdered of [false, true]) {
+  const lane = isOrdered ? 'ordered' : 'own';
+  t.test(`an event of an ${lane} lane counts for its trigger's bound until it is committed`, async (t) => {
+    const { offer, holdOf, position } = await startLane({ isOrdered });
+    const bound = new RepeatBound(256);
+    offer('a1');
+    holdOf('a1').hold.settle(bound);
+    t.notOk(bound.isUnused);
+    t.equal(await position(), 1);
+    t.ok(bound.isUnused);
+  });
+}

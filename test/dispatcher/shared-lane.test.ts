@@ -1,6 +1,7 @@
 import t from 'tap';
 import type { Trigger } from '../../broker/trigger/trigger.ts';
 import { SharedLane } from '../../dispatcher/lane/shared.ts';
+import { RepeatBound } from '../../dispatcher/repeat-bound.ts';
 import { toRecord } from '../../event/kafka.ts';
 import { testEvent, testTrigger } from '../support/events.ts';
 import { LaneDouble } from '../support/lane-double.ts';
@@ -243,4 +244,16 @@ t.test('where a trigger is busy or its deliverat has passed, an event is like an
   );
   t.match(await lane.metricsText(), /^posthorn_deliverat_ignored_total\{broker="default\/default"\} 1$/m);
   t.match(await lane.metricsText(), /^posthorn_delayed_deliveries_total\{.*trigger="busy"\} 1$/m);
+});
+
+t.test('an event counts for the bounds of its triggers from when all its deliveries are done', async (t) => {
+  const { offer, delivered, position } = await startLane([trigger('quick', 'a'), trigger('slow', 'a')]);
+  const [quick, slow] = [new RepeatBound(256), new RepeatBound(256)];
+  offer('1', 'a');
+  delivered[0]?.hold.settle(quick);
+  t.ok(quick.isUnused, 'a slow trigger holds back no other');
+  delivered[1]?.hold.settle(slow);
+  t.notOk(quick.isUnused || slow.isUnused);
+  t.equal(await position(), 1);
+  t.ok(quick.isUnused && slow.isUnused, 'until it is committed');
 });
