@@ -27,5 +27,6 @@ t.test('on a full disk appends are refused, deleting works, and appends go on on
     heldAfterReopen: true,
     refusedBesideOthersWith: 'LogFullError',
     reserveAfterwards: true,
+    heldAfterStartOnFullDisk: true,
   });
 });

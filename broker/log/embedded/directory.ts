@@ -61,9 +61,22 @@ function problemOf(error: unknown): string {
   return `it can't be made in ${parent}: ${fileProblem(error, 'directory')}`;
 }
 
-/** Says who holds the log. Only for messages: what locks the log is SQLite's lock, which dies with the process. */
+/**
+ * Says who holds the log. Only for messages: what locks the log is SQLite's lock, which dies with the process. So a disk
+ * that is full keeps nobody from opening it.
+ */
 export function noteHolder(directory: string): void {
-  writeFileSync(filesOf(directory).holder, `${process.pid}\n`);
+  try {
+    writeFileSync(filesOf(directory).holder, `${process.pid}\n`);
+  } catch (error) {
+    if (!isNoRoom(error)) throw error;
+    forgetHolder(directory);
+  }
+}
+
+/** Whether the disk, or the user's part of it, is full. */
+export function isNoRoom(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && (error.code === 'ENOSPC' || error.code === 'EDQUOT');
 }
 
 export function forgetHolder(directory: string): void {

@@ -1,6 +1,6 @@
 import { randomFillSync } from 'node:crypto';
 import { closeSync, openSync, rmSync, statfsSync, statSync, writeSync } from 'node:fs';
-import { filesOf } from './directory.ts';
+import { filesOf, isNoRoom } from './directory.ts';
 
 /** The reserve is written in pieces of this many bytes. */
 const pieceBytes = 1_048_576;
@@ -69,8 +69,4 @@ export class Space {
       if (file !== undefined) closeSync(file);
     }
   }
-}
-
-function isNoRoom(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && (error.code === 'ENOSPC' || error.code === 'EDQUOT');
 }

@@ -76,7 +76,16 @@ await small.trim('topic', 0, 1);
 rmSync(filler);
 await until(() => accepted(small, 'topic', 1), 'appends go on when others made room');
 seen.reserveAfterwards = existsSync(reserve);
+const smallEnd = (await rangeOf(small, 'topic', 0)).end;
 await small.close();
+
+// A start when others have left no byte.
+fill();
+const full = await openEmbeddedLog({ directory, logger: silent, reserveBytes });
+seen.heldAfterStartOnFullDisk = (await rangeOf(full, 'topic', 0)).end === smallEnd;
+rmSync(filler);
+await until(() => accepted(full, 'topic', 1), 'appends go on when others made room');
+await full.close();
 process.stdout.write(JSON.stringify(seen));
 
 /** Appends records of 256 KiB, several at a time, until one is refused; returns the name of the error. */
