@@ -75,9 +75,20 @@ t.test('a process that gave a group up had all its partitions up to then', async
       commit(11, 0, 5),
       commit(3_000, 0, 6),
     ],
-    [{ group, slot: 1, atMs: 2_000 }],
+    [{ group, slot: 1, atMs: 2_000, wasMember: true }],
   );
   t.same(found, [{ atMs: 2_000, cause: 'given-up', slot: 1, partition: 0, offset: 5 }]);
+});
+
+t.test('a process that gave a group up and fails to join it again has nothing to give up', async (t) => {
+  const failed = (...times: number[]) => times.map((atMs) => ({ group, slot: 1, atMs, wasMember: false }));
+  const owned = generation(10, { a: { slot: 1, partitions: [0] } });
+  const timesWith = (...between: GroupEntry[]) =>
+    handovers([lifeOf(1, 0)], [owned, ...between, commit(9_000, 0, 6)], failed(2_000, 4_000, 6_000)).map(
+      (one) => one.atMs,
+    );
+  t.same(timesWith(), [2_000]);
+  t.same(timesWith(commit(5_000, 0, 5)), [2_000, 6_000], 'who commits has joined');
 });
 
 t.test('unsettled is what is at or above the position and not in the settled set', async (t) => {

@@ -31,6 +31,8 @@ export interface GivenUp {
   readonly group: string;
   readonly slot: number;
   readonly atMs: number;
+  /** Whether it could only say so as a member; else it may have failed to become one, and had nothing to give up. */
+  readonly wasMember: boolean;
 }
 
 /** A process that ends tells its group at the end, or never does, in milliseconds. */
@@ -44,6 +46,8 @@ interface OwnedPartition {
   committed: Committed;
   owner: Life | null;
   givenUpMs: number;
+  /** Whether nothing tells that its owner has taken it again. */
+  isGivenUp: boolean;
 }
 
 export interface GroupTrackerOptions {
@@ -74,11 +78,19 @@ export class GroupTracker {
     for (let next = this.#givenUp[0]; next !== undefined && next.atMs <= entry.atMs; next = this.#givenUp[0]) {
       this.#givenUp.shift();
       for (const partition of this.#partitions.values()) {
-        if (partition.owner?.slot === next.slot) this.#handOver(partition, next.atMs, 'given-up');
+        if (partition.owner?.slot !== next.slot || (partition.isGivenUp && !next.wasMember)) continue;
+        this.#handOver(partition, next.atMs, 'given-up');
+        partition.givenUpMs = next.atMs;
+        partition.isGivenUp = true;
       }
     }
-    if (entry.kind === 'generation') this.#deal(entry);
-    else this.#partition(entry.topic, entry.partition).committed = { offset: entry.offset, metadata: entry.metadata };
+    if (entry.kind === 'generation') {
+      this.#deal(entry);
+      return;
+    }
+    const partition = this.#partition(entry.topic, entry.partition);
+    partition.committed = { offset: entry.offset, metadata: entry.metadata };
+    partition.isGivenUp = false;
   }
 
   #deal({ members, atMs }: GenerationEntry): void {
@@ -89,6 +101,7 @@ export class GroupTracker {
           const partition = this.#partition(topic, id);
           if (partition.owner !== life) this.#handOver(partition, atMs, causeOf(partition.owner, atMs));
           partition.owner = life;
+          partition.isGivenUp = false;
         }
       }
     }
@@ -108,7 +121,8 @@ export class GroupTracker {
     let partition = this.#partitions.get(key);
     if (partition === undefined) {
       const committed = { offset: 0, metadata: '' };
-      partition = { topic, partition: id, committed, owner: null, givenUpMs: Number.NEGATIVE_INFINITY };
+      const never = { owner: null, givenUpMs: Number.NEGATIVE_INFINITY, isGivenUp: false };
+      partition = { topic, partition: id, committed, ...never };
       this.#partitions.set(key, partition);
     }
     return partition;
@@ -119,7 +133,6 @@ export class GroupTracker {
     // What was given up and can't have been taken again is handed over once.
     if (owner === null || atMs - givenUpMs < rejoinMs) return;
     this.handovers.push({ group: this.#group, topic, partition: id, atMs, from: owner, cause, committed });
-    if (cause === 'given-up') partition.givenUpMs = atMs;
   }
 }
 

@@ -66,8 +66,8 @@ export async function startKafkaStage(options: StageOptions): Promise<Stage> {
   const topics = brokerTopics(prefix, { namespace: 'default', name: 'default' });
   const givenUp: GivenUp[] = [];
   const watch = (slot: number, line: LogLine): void => {
-    const { group } = line;
-    if (isGivenUp(line) && typeof group === 'string') givenUp.push({ group, slot, atMs: Date.now() });
+    const one = givenUpIn(slot, line);
+    if (one !== null) givenUp.push(one);
     onLine(slot, line);
   };
   const newMember = (slot: number): Member => {
@@ -122,7 +122,9 @@ export async function startKafkaStage(options: StageOptions): Promise<Stage> {
   };
 }
 
-/** Whether a process says that it has given up a group's partitions (and will join again). */
-function isGivenUp({ msg }: LogLine): boolean {
-  return msg === 'consumer disturbed, is being repaired';
+/** What a log line says of a group's partitions that were given up (to join again); null if it says nothing of that. */
+function givenUpIn(slot: number, { msg, group, error }: LogLine): GivenUp | null {
+  if (msg !== 'consumer disturbed, is being repaired' || typeof group !== 'string') return null;
+  const wasMember = !/"(joining|reading the positions of) group /.test(JSON.stringify(error));
+  return { group, slot, atMs: Date.now(), wasMember };
 }

@@ -22,11 +22,20 @@ export interface ScheduleOptions {
 const leadMs = 1_500;
 const tailMs = 1_000;
 
-/** Between two faults of a family, in milliseconds; in a short run less, so that there is room for more of them. */
-const gapMs = [500, 10_000] as const;
-
-/** The only fault of a family comes less often than those that take turns: time without it is needed as well. */
-const aloneFactor = 3;
+/**
+ * Between two faults of a family, in milliseconds, at least and at most: time without them is needed as well, in which
+ * events flow and groups settle. In a short run it is less, so that there is room for more faults.
+ */
+const gapsMs: Readonly<Record<Family, readonly [number, number]>> = {
+  process: [2_000, 15_000],
+  broker: [5_000, 25_000],
+  network: [5_000, 20_000],
+  subscriber: [1_000, 10_000],
+  disk: [5_000, 20_000],
+  clock: [5_000, 20_000],
+};
+/** A gap takes at most this share of a run. */
+const gapShareMax = 0.15;
 
 /** No fault takes more than this share of a run, so that a short one has several. */
 const shareMax = 0.2;
@@ -45,7 +54,7 @@ function familySteps(family: Family, names: readonly FaultName[], seed: number, 
   const { random } = seeded(String(mixed(seed, family)));
   const between = (min: number, max: number): number => Math.round(min + random() * (max - min));
   const lastsMaxMs = Math.max(1_000, durationMs * shareMax);
-  const gapMaxMs = Math.min(gapMs[1], durationMs / 10) * (names.length === 1 ? aloneFactor : 1);
+  const [gapMinMs, gapMaxMs] = gapsMs[family].map((ms) => Math.min(ms, durationMs * gapShareMax)) as [number, number];
   const steps: Step[] = [];
   let bag: FaultName[] = [];
   for (let atMs = leadMs + between(0, gapMaxMs / 2); ; ) {
@@ -57,7 +66,7 @@ function familySteps(family: Family, names: readonly FaultName[], seed: number, 
     const dice = [random(), random(), random()] as const;
     if (atMs + lastsMs > durationMs - tailMs) return steps;
     steps.push({ atMs, fault: name, lastsMs, dice });
-    atMs += lastsMs + between(gapMs[0], gapMaxMs);
+    atMs += lastsMs + between(gapMinMs, gapMaxMs);
   }
 }
 

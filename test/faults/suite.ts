@@ -55,8 +55,11 @@ export interface SuiteResult {
   readonly errors: ReadonlyMap<string, number>;
 }
 
-/** How long nothing may arrive, after the last fault, until what has not arrived never will, in milliseconds. */
-const patienceMs = 120_000;
+/**
+ * How long nothing may arrive, after the last fault, until what has not arrived never will, in milliseconds: a breaker
+ * that is open may have 5 minutes between two probes.
+ */
+const patienceMs = 330_000;
 
 /**
  * Runs events through Posthorn under faults, and holds every event to its arrivals.
