@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { isOutage } from '../broker/log/errors.ts';
 import type { BrokerTopics } from '../broker/topics.ts';
 import type { Registry } from '../broker/trigger/registry.ts';
+import type { Trigger } from '../broker/trigger/trigger.ts';
 import { settledOrAborted } from '../runtime/abort.ts';
 import { sleep, type Timer } from '../runtime/clock.ts';
 import { messageOf } from '../runtime/errors.ts';
@@ -14,6 +15,7 @@ import { RetryLane } from './lane/retry.ts';
 import { SharedLane } from './lane/shared.ts';
 import { OwnLanes } from './own-lanes.ts';
 import { Pipeline } from './pipeline.ts';
+import { RetentionWatch } from './retention.ts';
 
 /** The lanes of one broker in this process: started when the log allows, kept in step with its registry. */
 export class BrokerLanes {
@@ -24,6 +26,7 @@ export class BrokerLanes {
   readonly #closing = new AbortController();
   readonly #retryLanes = new Map<number, RetryGroup>();
   readonly #ownLanes: OwnLanes;
+  readonly #retention: RetentionWatch;
   #shared: { readonly lane: SharedLane; readonly topic: string } | undefined;
   #unsubscribe: () => void = () => {};
   #triggerNames: ReadonlySet<string> = new Set();
@@ -47,6 +50,8 @@ export class BrokerLanes {
       appender: new DurableAppender(gatherer, clock, logger, cut),
       signal: cut,
     });
+    const isIdle = (trigger: Trigger) => this.#pipeline.limits.isIdle(trigger);
+    this.#retention = new RetentionWatch({ ...this.#laneOptions(), broker: this.#name, isIdle });
     const window = { ...options.window, bytesMax: options.window.bytesMax / ownWindowShare };
     this.#ownLanes = new OwnLanes({ ...this.#laneOptions(), window, onDue: () => this.#bringUp() });
   }
@@ -76,7 +81,7 @@ export class BrokerLanes {
     await Promise.all([...lanes.map((lane) => lane?.close(signal)), this.#ownLanes.close(signal)]);
   }
 
-  /** Sets the gauges of lag and backlog. @throws what the log throws */
+  /** Sets the gauges of lag, backlog and retention, and warns of what is soon deleted. @throws what the log throws */
   async measure(): Promise<void> {
     const { log, metrics } = this.#options;
     const topics = this.#registry.topics();
@@ -94,6 +99,8 @@ export class BrokerLanes {
       }
     }
     metrics.registryFresh.set({ broker: this.#name }, this.#registry.isFresh() ? 1 : 0);
+    const shared = this.#shared ? [{ ...this.#shared, triggerUid: null }] : [];
+    await this.#retention.look([...shared, ...this.#ownLanes.lanes]);
   }
 
   async #measureLag(group: string, { lane, topic }: { lane: SharedLane | OwnLane; topic: string }): Promise<void> {
@@ -101,7 +108,10 @@ export class BrokerLanes {
     const ends = new Map((await log.ranges(topic)).map(({ partition, end }) => [partition, end]));
     for (const { partition, position } of lane.positions()) {
       const lag = Math.max(0, (ends.get(partition) ?? position) - position);
-      metrics.laneLagRecords.set({ group, topic, partition: String(partition) }, lag);
+      const labels = { group, topic, partition: String(partition) };
+      metrics.laneLagRecords.set(labels, lag);
+      // There from the start, at 0: an alert on an increase would miss a first one that came out of nothing.
+      metrics.lostRecords.inc(labels, 0);
     }
   }
 

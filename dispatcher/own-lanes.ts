@@ -30,7 +30,7 @@ export class OwnLanes {
   }
 
   /** What runs, for the measuring of its lag. */
-  get lanes(): readonly { readonly group: string; readonly topic: string; readonly lane: OwnLane }[] {
+  get lanes(): readonly Pick<RunningLane, 'triggerUid' | 'group' | 'topic' | 'lane'>[] {
     return [...this.#running.values()];
   }
 
@@ -69,7 +69,7 @@ export class OwnLanes {
     const [topic, group] = [registry.topics().events, registry.topics().ownGroup(trigger.name)];
     const lane = new OwnLane({ ...this.#options, triggerUid: trigger.uid, group, topic, startAt, isOrdered });
     await lane.start();
-    const running: RunningLane = { lane, group, topic, isOrdered, ending: undefined };
+    const running: RunningLane = { lane, triggerUid: trigger.uid, group, topic, isOrdered, ending: undefined };
     this.#running.set(trigger.uid, running);
     this.#unneeded.delete(group);
     return running;
@@ -148,6 +148,7 @@ export class OwnLanes {
 
 interface RunningLane {
   readonly lane: OwnLane;
+  readonly triggerUid: string;
   readonly group: string;
   readonly topic: string;
   readonly isOrdered: boolean;

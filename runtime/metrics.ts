@@ -18,7 +18,8 @@ export interface Metrics {
   forgetBroker(broker: string): void;
   readonly laneLagRecords: Gauge<'group' | 'topic' | 'partition'>;
   readonly retryBacklogRecords: Gauge<'broker' | 'trigger'>;
-  readonly lostRecords: Counter<'topic' | 'partition'>;
+  readonly lostRecords: Counter<'group' | 'topic' | 'partition'>;
+  readonly retentionLeftSeconds: Gauge<'broker' | 'trigger'>;
   readonly consumerDisturbances: Counter<'group'>;
   /** 1 while the broker's triggers are known to be the current ones, else 0. */
   readonly registryFresh: Gauge<'broker'>;
@@ -49,6 +50,7 @@ export function createMetrics(): Metrics {
   const forgetTrigger = (broker: string, trigger: string): void => {
     triggers.forget(broker, trigger);
     lanes.retryBacklogRecords.remove(broker, trigger);
+    lanes.retentionLeftSeconds.remove(broker, trigger);
   };
   return {
     registry,
@@ -82,8 +84,14 @@ function laneMetrics(registry: Registry) {
     }),
     lostRecords: new Counter({
       name: 'posthorn_lost_records_total',
-      help: 'Records that the log deleted (retention) before they were read.',
-      labelNames: ['topic', 'partition'],
+      help: 'Records that the log deleted (retention) before they were settled, by the consumer group that lost them.',
+      labelNames: ['group', 'topic', 'partition'],
+      registers,
+    }),
+    retentionLeftSeconds: new Gauge({
+      name: 'posthorn_trigger_retention_left_seconds',
+      help: 'How long the log still keeps the oldest undelivered event of the trigger; absent where there is none.',
+      labelNames: ['broker', 'trigger'],
       registers,
     }),
     consumerDisturbances: new Counter({

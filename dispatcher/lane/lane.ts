@@ -20,17 +20,26 @@ export interface LaneOptions {
   readonly window: WindowLimits;
 }
 
-/** How a lane's disturbances and losses are told: in the log lines and the metrics. */
+/**
+ * How a lane's disturbances and losses are told: in the log lines and the metrics.
+ * @param triggersOf the names of the triggers for which it reads a topic
+ */
 export function reportingOf(
-  { logger, metrics }: LaneOptions,
+  { logger, metrics, registry }: LaneOptions,
   group: string,
+  triggersOf: (topic: string) => readonly string[],
 ): Pick<LaneReaderOptions, 'onLost' | 'onDisturbed'> {
   return {
     onLost({ topic, partition, from, to }: LostRange) {
-      metrics.lostRecords.inc({ topic, partition: String(partition) }, to - from);
+      metrics.lostRecords.inc({ group, topic, partition: String(partition) }, to - from);
+      const triggers = triggersOf(topic);
+      const named = triggers.slice(0, lostTriggersMax);
+      const more = triggers.length > named.length ? ` and ${triggers.length - named.length} more` : '';
+      const broker = `${registry.name.namespace}/${registry.name.name}`;
       logger.error(
-        { group, topic, partition, from, to },
-        `LOST: the log deleted ${to - from} records before they were read`,
+        { broker, group, topic, partition, from, to, triggers: named },
+        `LOST: the log deleted ${to - from} records of ${topic} (partition ${partition}, offsets ${from} to ${to - 1}) ` +
+          `that were not settled yet; triggers that they may have been for: ${named.join(', ') || 'none'}${more}`,
       );
     },
     onDisturbed(error: Error) {
@@ -42,6 +51,9 @@ export function reportingOf(
     },
   };
 }
+
+/** A line names no more triggers than these. */
+const lostTriggersMax = 20;
 
 /** Where a record stands. A producer may have given it no time (-1): then it counts from now. */
 export function originOf({ topic, partition, record }: TakenRecord, clock: Clock): Origin {

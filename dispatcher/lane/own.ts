@@ -53,7 +53,7 @@ export class OwnLane {
       ...{ log, group, startAt, clock, logger, window },
       onRecord: (taken) => this.#intake.receive(taken),
       onRevoked: () => this.#dropRevoked(),
-      ...reportingOf(options, group),
+      ...reportingOf(options, group, () => this.#triggerNames()),
     });
   }
 
@@ -87,6 +87,11 @@ export class OwnLane {
     this.#intake.close();
     for (const { taken } of this.#takeOut(() => true)) taken.drop();
     await this.#reader.close(signal);
+  }
+
+  #triggerNames(): string[] {
+    const trigger = this.#options.registry.snapshot().triggers.get(this.#options.triggerUid);
+    return trigger ? [trigger.name] : [];
   }
 
   #match(events: readonly DecodedRecord[]): void {

@@ -53,7 +53,7 @@ export class RetryLane {
         this.#trim(commits);
         this.#freeFronts(commits);
       },
-      ...reportingOf(options, group),
+      ...reportingOf(options, group, (topic) => [this.#triggerOf(topic)]),
     });
   }
 
@@ -187,9 +187,13 @@ export class RetryLane {
   }
 
   #goneTrigger(topic: string, uid: string): Pick<Trigger, 'uid' | 'namespace' | 'name'> & { subscriberUri: null } {
-    const { registry } = this.#options;
-    const name = topic.slice(registry.topics().retryPrefix.length);
-    return { uid, namespace: registry.name.namespace, name, subscriberUri: null };
+    const { namespace } = this.#options.registry.name;
+    return { uid, namespace, name: this.#triggerOf(topic), subscriberUri: null };
+  }
+
+  /** The name of the trigger whose retry topic it is. */
+  #triggerOf(topic: string): string {
+    return topic.slice(this.#options.registry.topics().retryPrefix.length);
   }
 
   #unblock(waiting: WaitingTopic): void {

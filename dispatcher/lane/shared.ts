@@ -54,7 +54,7 @@ export class SharedLane {
       onRecord: (taken) => this.#intake.receive(taken),
       onRevoked: () => this.#dropRevoked(),
       onHeld: () => this.#lookAgain(),
-      ...reportingOf(options, group),
+      ...reportingOf(options, group, () => this.#triggerNames()),
     });
   }
 
@@ -88,6 +88,11 @@ export class SharedLane {
       else this.#matched.push(decoded, triggers);
     }
     this.#place();
+  }
+
+  #triggerNames(): string[] {
+    const { triggers } = this.#options.registry.snapshot();
+    return [...triggers.values()].filter(({ lane }) => lane === 'shared').map(({ name }) => name);
   }
 
   #delay(decoded: DecodedRecord, triggers: readonly Trigger[]): void {

@@ -71,7 +71,7 @@ t.test('a commit that is repeated is a line, but not in an outage', async (t) =>
 t.test('a disturbed consumer is a line, but not in an outage; it is counted in either case', async (t) => {
   const { logger, levels } = recording();
   const options = { ...new LaneDouble([]).options, logger };
-  const { onDisturbed } = reportingOf(options, 'group');
+  const { onDisturbed } = reportingOf(options, 'group', () => []);
   onDisturbed(outage);
   onDisturbed(refused);
   t.strictSame(levels(), [debug, warn]);

@@ -62,6 +62,7 @@ t.test('a deleted trigger leaves no series behind, even if a delivery of it ends
   const gone = metrics.trigger('default/orders', 'gone');
   metrics.trigger('default/orders', 'stays').delivered();
   metrics.retryBacklogRecords.set({ broker: 'default/orders', trigger: 'gone' }, 7);
+  metrics.retentionLeftSeconds.set({ broker: 'default/orders', trigger: 'gone' }, 7);
   gone.started();
   metrics.forgetTrigger('default/orders', 'gone');
   gone.ended('2xx', 0.1);
@@ -95,7 +96,7 @@ t.test("the text keeps to Prometheus' conventions", async (t) => {
   metrics.broker('a/b').latency(1);
   metrics.trigger('a/b', 't').ended('2xx', 1);
   metrics.laneLagRecords.set({ group: 'g', topic: 't', partition: 0 }, 1);
-  metrics.lostRecords.inc({ topic: 't', partition: 0 }, 3);
+  metrics.lostRecords.inc({ group: 'g', topic: 't', partition: 0 }, 3);
   metrics.consumerDisturbances.inc({ group: 'g' });
   t.match(metrics.registry.contentType, /^text\/plain; version=0\.0\.4/);
   const text = await metrics.registry.metrics();
