@@ -132,7 +132,7 @@ export class FilterCheck {
     });
   }
 
-  /** What is known of a node by its operands; one of constants only is evaluated. */
+  /** What is known of a node by its operands; one of constants only is evaluated, once and for all. */
   #operation(node: Expression, operands: readonly Known[]): Known {
     if (operands.some(({ value }) => value === undefined)) return this.#known(node, undefined);
     const errors: CesqlError[] = [];
@@ -141,6 +141,7 @@ export class FilterCheck {
     if (error !== undefined) {
       throw new CesqlSyntaxError(this.#expression, error.position, error.message, error.kind);
     }
+    if (value !== undefined) this.#closures.constants.set(node, value);
     return this.#known(node, value);
   }
 

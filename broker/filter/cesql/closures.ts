@@ -28,6 +28,8 @@ const requiredAttributes = new Set(['specversion', 'id', 'source', 'type']);
 /** Makes a tree into nested functions (CESQL 1.0, 3.4 to 3.7). The recursion is as deep as the tree. */
 export class Closures {
   readonly #functions: FunctionTable;
+  /** Nodes whose value is known already. */
+  readonly constants = new Map<Expression, Value>();
 
   constructor(functions: FunctionTable) {
     this.#functions = functions;
@@ -39,6 +41,8 @@ export class Closures {
   }
 
   compile(node: Expression): Run {
+    const constant = this.constants.get(node);
+    if (constant !== undefined) return () => constant;
     switch (node.kind) {
       case 'literal': {
         const { value } = node;
