@@ -30,6 +30,9 @@ onBothLogs('an event goes out at its deliverat from every lane, after a SIGKILL 
 
   t.equal(await send(first.url, 'passed', Date.now() - 1_000), 202);
   await until(() => pathsOf('passed').length === 3, 'all lanes deliver what has passed', 60_000);
+  const latencies = () => metric(first.adminUrl, 'posthorn_event_latency_seconds_sum');
+  await until(async () => (await metric(first.adminUrl, 'posthorn_deliveries_total')) === 3, 'all are counted');
+  const before = await latencies();
   const due = { soon: Date.now() + 3_000, later: Date.now() + 20_000 };
   // One key, so that of the ordered trigger it would stand before the other.
   t.equal(await send(first.url, 'later', due.later), 202);
@@ -37,6 +40,9 @@ onBothLogs('an event goes out at its deliverat from every lane, after a SIGKILL 
   await until(() => pathsOf('soon').length === 3, 'the first are due');
   for (const one of arrived('soon')) t.strictSame(isInTime(one, due.soon), { attempt: '1', isInTime: true }, one.path);
   t.equal(await metric(first.adminUrl, 'posthorn_delayed_deliveries_total'), 6);
+  await until(async () => (await metric(first.adminUrl, 'posthorn_deliveries_total')) === 6, 'these are counted');
+  const seconds = (await latencies()) - before;
+  t.ok(seconds < (3 * toleranceMs) / 1_000, `${seconds} s for three: what was asked for is no latency`);
   await first.kill();
 
   const second = await startPosthorn(log.args);

@@ -47,6 +47,8 @@ onBothLogs('an event that is soon deleted undelivered is a warning and a metric 
     const left = await metric(second.adminUrl, 'posthorn_trigger_retention_left_seconds', { trigger });
     t.ok(left > 3_400 && left < 3_600, `${left} s left for ${trigger}`);
   }
+  const metrics = await (await fetch(`${second.adminUrl}/metrics`)).text();
+  t.match(metrics, /^posthorn_lost_records_total\{.*partition="3"\} 0$/m, 'there at 0, so that an increase is seen');
 });
 
 onBothLogs('a range that the log deleted undelivered is told as lost, and the rest goes on', async (t, log) => {
