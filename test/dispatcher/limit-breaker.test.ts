@@ -236,19 +236,29 @@ t.test('a new revision of a trigger whose breaker is open is probed at once', as
 
 t.test('a paused trigger is not probed; when it is resumed, at once', async (t) => {
   const setup = startLimit();
-  const { limit, add, clock, underWay, update, changes } = setup;
+  const { limit, add, clock, underWay, update, changes, endAll } = setup;
   await openBreaker(setup);
-  add('1');
+  for (let count = 0; count < 10; count++) add(`${count}`);
+  for (let count = 0; count < 6; count++) {
+    await clock.advance(60_000);
+    await endAll('failing');
+  }
+  update({ paused: true });
+  t.notOk(limit.hasRoomFor('retry'), 'not even for candidates');
+  await clock.advance(1_000);
+  update({ paused: false });
+  await clock.advance(0);
+  t.equal(underWay.size, 1, 'a minute before the next would have been due');
+  await endAll('failing');
   update({ paused: true });
   await clock.advance(3_600_000);
   t.equal(underWay.size, 0);
-  t.notOk(limit.hasRoomFor('retry'), 'not even for candidates');
   update({ paused: false });
   await clock.advance(0);
   t.equal(underWay.size, 1);
   t.same(
     changes.map(({ kind }) => kind),
-    ['opened', 'paused', 'resumed'],
+    ['opened', 'paused', 'resumed', 'paused', 'resumed'],
   );
 });
 

@@ -89,7 +89,7 @@ t.test('what was long ago counts no more, neither for nor against', async (t) =>
   const capacity = new Capacity(1_000);
   for (let count = 0; count < 1_000; count++) capacity.ended(capacity.begin(), false, 0);
   let why: string | null = null;
-  for (let index = 0; index < 10; index++) why = capacity.ended(capacity.begin(), index % 2 === 1, 20_000);
+  for (let index = 0; index < 10; index++) why = capacity.ended(capacity.begin(), index % 2 === 1, 15_000);
   t.equal(why, '5 failures in the 10 attempts of the last 10 s');
 });
 

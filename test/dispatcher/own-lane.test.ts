@@ -137,6 +137,7 @@ t.test('a revoked partition takes everything of it along, and its requests in fl
   failed.hold.retryInPlace?.({ ...failed.delivery, attempt: 2 }, lane.clock.now() + 1_000);
   lane.script.assign([{ topic: lane.topics.events, partition: 1, offset: 0 }], 2);
   t.equal(lane.cuts, 1);
+  t.equal(lane.revokedDrops, 1, 'what waits for its turn there is let go too');
   lane.holdOf('a1').hold.drop();
   await lane.clock.advance(60_000);
   t.same(lane.ids(), ['a1', 'c1', 'b1'], 'neither what waited behind a1 nor the retry of c1');

@@ -24,6 +24,7 @@ async function startLane(triggers: readonly Trigger[]) {
   return {
     ...{ clock, script, delivered, abandoned, lane, postponed: double.postponed },
     roomWaiters: () => double.roomWaiters,
+    revokedDrops: () => double.revokedDrops,
     /** What was not taken is offered again. */
     offerAgain: () => offerAll([]),
     ids: () => delivered.map((one) => one.id),
@@ -161,6 +162,7 @@ t.test('what waits of a partition that was revoked is not delivered here', async
   lane.script.assign([{ topic: 'posthorn.default.default._retry.other' }], 2);
   await lane.clock.advance(1_000);
   t.same(lane.ids(), ['kept']);
+  t.equal(lane.revokedDrops(), 1, 'what waits for its turn is let go too');
 });
 
 t.test('a clock that was set back does not put off what waits', async (t) => {

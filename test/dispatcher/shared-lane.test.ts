@@ -209,6 +209,7 @@ t.test('what waits of a partition that was revoked is let go', async (t) => {
   lane.setFull(busy, false);
   await lane.clock.advance(100);
   t.same(lane.delivered, []);
+  t.equal(lane.revokedDrops, 1, 'what waits for its turn too');
 });
 
 t.test('an event whose deliverat is to come goes to the retry topic of each trigger that it matches', async (t) => {

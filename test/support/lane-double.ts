@@ -32,6 +32,8 @@ export class LaneDouble {
   readonly postponed: (Handled & { readonly dueAtMs: number })[] = [];
   /** How often requests of revoked records were cut. */
   cuts = 0;
+  /** How often the pipeline was told to let go of what it had of revoked records. */
+  revokedDrops = 0;
   /** Uids of triggers that the registry knows to be deleted. */
   readonly deleted = new Set<string>();
   readonly #metrics = createMetrics();
@@ -143,7 +145,9 @@ export class LaneDouble {
         this.postponed.push({ ...handled(delivery, hold), dueAtMs });
         hold.settle();
       },
-      dropRevoked: () => {},
+      dropRevoked: () => {
+        this.revokedDrops++;
+      },
       cutRevoked: () => {
         this.cuts++;
       },
