@@ -42,7 +42,14 @@ t.test('the package, installed elsewhere', async (t) => {
 
   t.test('holds what is needed and no more', async (t) => {
     const files = (await readdir(installed, { recursive: true })).filter((file) => !file.includes('node_modules'));
-    for (const file of ['LICENSE', 'README.md', 'bin/posthorn.js', 'dist/cli/main.js', 'docs/errors.md']) {
+    for (const file of [
+      'LICENSE',
+      'README.md',
+      'bin/posthorn.js',
+      'dist/cli/main.js',
+      'docs/errors.md',
+      'docs/cesql.md',
+    ]) {
       t.ok(files.includes(file), file);
     }
     const sources = files.filter((file) => /(?<!\.d)\.ts$/.test(file) || /(^|\/)test(\/|$)/.test(file));
@@ -58,6 +65,20 @@ t.test('the package, installed elsewhere', async (t) => {
     for (const name of commands.filter((one) => one !== 'help')) {
       t.match((await posthorn('help', name)).stdout, `Usage: posthorn ${name}`);
     }
+  });
+
+  t.test('exports CESQL, with its types', async (t) => {
+    await writeFile(join(scratch, 'cesql.ts'), consumer);
+    const run = [...outside, process.execPath, join(scratch, 'cesql.ts')];
+    t.equal((await exec('env', run, { cwd: scratch, env })).stdout, 'true\nCesqlSyntaxError\n');
+    const tsc = join(root, 'node_modules/.bin/tsc');
+    const options = ['--noEmit', '--strict', '--module', 'nodenext', '--skipLibCheck', 'false', '--types', ''];
+    await t.resolves(exec('env', [...outside, tsc, ...options, 'cesql.ts'], { cwd: scratch, env }));
+    await writeFile(join(scratch, 'wrong.ts'), `import { compile } from 'posthorn/cesql';\ncompile(5);\n`);
+    await t.rejects(exec('env', [...outside, tsc, ...options, 'wrong.ts'], { cwd: scratch, env }), {
+      code: 1,
+      stdout: /wrong\.ts\(2,9\): error TS2345/,
+    });
   });
 
   t.test('checks a manifest, and sends an event', async (t) => {
@@ -135,6 +156,19 @@ t.test(
     t.match(stderr, 'interrupted by SIGTERM');
   },
 );
+
+const consumer = `import { type CesqlResult, CesqlSyntaxError, compile } from 'posthorn/cesql';
+
+const result: CesqlResult = compile("type = 'a'").evaluate({ type: 'a' });
+const lines: unknown[] = [result.value];
+try {
+  compile('type =');
+} catch (error) {
+  if (error instanceof CesqlSyntaxError) lines.push(error.name);
+}
+declare const console: { log(line: string): void };
+console.log(lines.join('\\n'));
+`;
 
 function manifest(uri: string): string {
   return `apiVersion: eventing.knative.dev/v1
