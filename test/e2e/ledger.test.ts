@@ -6,7 +6,7 @@ import { type PosthornProcess, startPosthorn } from '../support/posthorn.ts';
 import { seeded } from '../support/random.ts';
 import { readTopic } from '../support/topics.ts';
 import { applyTo, triggerYaml } from '../support/triggers.ts';
-import { countsOf, numberOf, sum, unsettledEvents } from '../support/unsettled.ts';
+import { countsOf, numberOf, sum, unsettledRecords } from '../support/unsettled.ts';
 import { until } from '../support/until.ts';
 
 const events = Number(process.env.LEDGER_EVENTS ?? 20_000);
@@ -75,10 +75,10 @@ const topics = (log: LogUnderTest) => brokerTopics(log.prefix, { namespace: 'def
 async function unsettledDeliveries(log: LogUnderTest): Promise<Map<number, number>> {
   const { events, sharedGroup, retry, retryGroup } = topics(log);
   const opened = await log.open();
-  const shared = await unsettledEvents(opened, sharedGroup, events);
-  const retries = await unsettledEvents(opened, retryGroup(0), retry('first'));
+  const shared = await unsettledRecords(opened, sharedGroup, events);
+  const retries = await unsettledRecords(opened, retryGroup(0), retry('first'));
   await opened.close();
-  return countsOf([...shared, ...retries]);
+  return countsOf([...shared, ...retries].map(numberOf));
 }
 
 /** By event: how often it stands in the log. */

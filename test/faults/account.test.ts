@@ -16,11 +16,11 @@ function accountOf(arrivals: readonly number[], more: (ledger: FaultLedger) => P
   nowMs = 100;
   for (const event of arrivals) {
     nowMs++;
-    ledger.attempt('first', event);
+    ledger.requested('first', event, 1, killed.slot);
     ledger.arrived('first', event);
   }
   const { triggers, kills } = account({
-    ...{ ledger, triggers: [{ name: 'first', isOrdered: true }], appended: [[1, 2, 3, 4]] },
+    ...{ ledger, triggers: [{ name: 'first', isOrdered: true, isAlone: true }], appended: [[1, 2, 3, 4]] },
     ...{ deadLettered: new Map(), exposures: [], kills: [], retried: new Map(), retriesTwice: new Map() },
     ...more(ledger),
   });
@@ -31,8 +31,9 @@ function accountOf(arrivals: readonly number[], more: (ledger: FaultLedger) => P
 
 /** These events were unsettled when the partition of a process that was killed went to another. */
 function exposed(atMs: number, ...events: number[]): Pick<Evidence, 'exposures'> {
-  const counts = new Map(events.map((event) => [event, 1]));
-  return { exposures: [{ atMs, cause: 'kill', from: killed, triggers: ['first'], events: counts }] };
+  const attempts = new Map(events.map((event) => [event, [1]]));
+  const unsettled = { triggers: ['first'], isRetry: false, events: attempts };
+  return { exposures: [{ atMs, cause: 'kill', from: killed, ...unsettled }] };
 }
 
 t.test('an event that neither arrived nor is a dead letter is missing', async (t) => {
@@ -67,9 +68,33 @@ t.test('a kill explains that what was unsettled and begun before it arrives agai
   t.same(accountOf(arrivals, () => exposed(104.5, 1)).unexplained, [2], 'one was committed as settled');
   t.same(accountOf(arrivals, () => exposed(110, 1, 2)).unexplained, [1, 2], 'all arrivals were before the kill');
   t.same(accountOf(arrivals, () => exposed(100.5, 1, 2)).unexplained, [1, 2], 'none was begun before the kill');
-  const spilled = { ...exposed(100.5, 1, 2), retried: new Map([['first', new Set([1, 2])]]) };
-  t.same(accountOf(arrivals, () => spilled).unexplained, [], 'they were in the retry topic');
+  const spilled = new Map([
+    [1, 1],
+    [2, 1],
+  ]);
+  const retried = new Map([['first', spilled]]);
+  t.same(
+    accountOf(arrivals, () => ({ ...exposed(100.5, 1, 2), retried })).unexplained,
+    [],
+    'they were in the retry topic',
+  );
   t.same(accountOf([...arrivals, 1], () => exposed(104.5, 1, 2)).unexplained, [1], 'one was repeated twice');
+});
+
+t.test('a delivery that only waited for its next attempt is not repeated by a kill', async (t) => {
+  const waiting = (attempt: number): Pick<Evidence, 'exposures'> => ({
+    exposures: [
+      {
+        ...{ atMs: 104.5, cause: 'kill', from: killed, triggers: ['first'], isRetry: true },
+        events: new Map([[2, [attempt]]]),
+      },
+    ],
+  });
+  const arrivals = [1, 2, 3, 4, 2];
+  t.same(accountOf(arrivals, () => waiting(1)).unexplained, [], 'its attempt had been sent');
+  t.same(accountOf(arrivals, () => waiting(2)).unexplained, [2]);
+  const passedOn = { ...waiting(2), retried: new Map([['first', new Map([[2, 3]])]]) };
+  t.same(accountOf(arrivals, () => passedOn).unexplained, [], 'there is a record for the attempt after it');
 });
 
 t.test('at a kill it counts what was in flight, what was not committed, and what of it was repeated', async (t) => {
@@ -77,7 +102,9 @@ t.test('at a kill it counts what was in flight, what was not committed, and what
     ...exposed(104.5, 1, 2, 4),
     kills: [{ life: killed, atMs: 104.2, open: [{ trigger: 'first', event: 4 }] }],
   }));
-  t.same(kills, [{ slot: 1, atMs: 104.2, inFlight: 1, settledUncommitted: 2, repeated: 1 }]);
+  const [kill] = kills;
+  t.match(kill, { slot: 1, atMs: 104.2, inFlight: 1, settledUncommitted: 2, repeated: 1 });
+  t.equal(kill?.repeatedAlone.get('first'), 1);
 });
 
 t.test('an answer that came too late explains a repetition; one that was held back on purpose does not', async (t) => {

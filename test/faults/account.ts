@@ -3,15 +3,18 @@ import type { HandoverCause } from './handovers.ts';
 import type { FaultLedger, OpenRequest } from './ledger.ts';
 import type { Life } from './member.ts';
 
-/** Events that were unsettled when a partition changed hands: each of their deliveries may be repeated once for it. */
+/** What was unsettled of a topic when a partition of it changed hands: each delivery of it may be repeated for that. */
 export interface Exposure {
   readonly atMs: number;
   readonly cause: HandoverCause;
+  /** The process that had the partition before. */
   readonly from: Life;
   /** Of which triggers. */
   readonly triggers: readonly string[];
-  /** How many records of each were unsettled. */
-  readonly events: ReadonlyMap<number, number>;
+  /** Whether the topic is a retry topic, and not that of the events. */
+  readonly isRetry: boolean;
+  /** By event: its unsettled records, each as the attempt that it waits for. */
+  readonly events: ReadonlyMap<number, readonly number[]>;
 }
 
 export interface Kill {
@@ -24,15 +27,20 @@ export interface Kill {
 /** What a run left behind, all of it read after the last process has ended. */
 export interface Evidence {
   readonly ledger: FaultLedger;
-  readonly triggers: readonly { readonly name: string; readonly isOrdered: boolean }[];
+  readonly triggers: readonly {
+    readonly name: string;
+    readonly isOrdered: boolean;
+    /** Whether it has a consumer group of its own, so that no other trigger keeps its events unsettled. */
+    readonly isAlone: boolean;
+  }[];
   /** The events topic: for each partition the numbers of its events, in order. */
   readonly appended: readonly (readonly number[])[];
   /** By trigger. */
   readonly deadLettered: ReadonlyMap<string, ReadonlySet<number>>;
   readonly exposures: readonly Exposure[];
   readonly kills: readonly Kill[];
-  /** By trigger, the events that its retry topic had: what was not attempted may have been spilled there. */
-  readonly retried: ReadonlyMap<string, ReadonlySet<number>>;
+  /** By trigger, by event: the latest attempt that a record of its retry topic waited for. */
+  readonly retried: ReadonlyMap<string, ReadonlyMap<number, number>>;
   /** By trigger, by event: records of its retry topic that were appended once more because an answer was unknown. */
   readonly retriesTwice: ReadonlyMap<string, ReadonlyMap<number, number>>;
 }
@@ -70,6 +78,8 @@ export interface KillAccount {
   readonly settledUncommitted: number;
   /** Of both, those that arrived once more afterwards. */
   readonly repeated: number;
+  /** Of those, the ones of triggers with a consumer group of their own, by trigger. */
+  readonly repeatedAlone: ReadonlyMap<string, number>;
 }
 
 export interface Account {
@@ -131,8 +141,9 @@ function* explanations(
   const { ledger, exposures, retriesTwice } = evidence;
   yield ['sent-twice', (copies.get(event) ?? 0) - 1];
   for (const exposure of exposures) {
-    const count = exposure.triggers.includes(trigger) ? (exposure.events.get(event) ?? 0) : 0;
-    if (count > 0 && isRepeatable(evidence, exposure, trigger, event, times)) yield [exposure.cause, count];
+    if (!exposure.triggers.includes(trigger) || !times.some((time) => time > exposure.atMs)) continue;
+    const attempts = exposure.events.get(event) ?? [];
+    yield [exposure.cause, attempts.filter((attempt) => wasBegun(evidence, exposure, trigger, event, attempt)).length];
   }
   yield ['retry-twice', retriesTwice.get(trigger)?.get(event) ?? 0];
   const timedOut = ledger.timedOut.get(trigger)?.get(event) ?? 0;
@@ -141,20 +152,25 @@ function* explanations(
 }
 
 /**
- * Whether what was unsettled can have led to one more arrival. A process that has ended does nothing any more: what it
- * had begun with is what it had attempted, or put into the retry topic, before it ended.
+ * Whether the process that had an unsettled record had begun with it: it had sent its request, or had put the delivery
+ * into the retry topic (which may be all that is seen of it, where the trigger was busy or nobody listened). A process
+ * that lives on may do so after the partition is another's, until it hears of that.
  */
-function isRepeatable(
+function wasBegun(
   { ledger, retried }: Evidence,
-  { cause, atMs }: Exposure,
+  { cause, atMs, from, isRetry }: Exposure,
   trigger: string,
   event: number,
-  times: readonly number[],
+  attempt: number,
 ): boolean {
-  if (cause !== 'kill' && cause !== 'leave') return true;
-  const attemptedMs = ledger.attempted.get(trigger)?.get(event) ?? Number.POSITIVE_INFINITY;
-  const wasBegun = attemptedMs <= atMs || retried.get(trigger)?.has(event) === true;
-  return wasBegun && times.some((time) => time > atMs);
+  const untilMs = cause === 'kill' || cause === 'leave' ? atMs : (from.endedAtMs ?? Number.POSITIVE_INFINITY);
+  for (const request of ledger.requests.get(trigger)?.get(event) ?? []) {
+    const isFrom = request.slot === from.slot && request.atMs >= from.startedAtMs && request.atMs <= untilMs;
+    // Only a retry topic knows attempts: an ordered delivery is tried again in its place.
+    if (isFrom && (request.attempt === attempt || !isRetry)) return true;
+  }
+  const latest = retried.get(trigger)?.get(event) ?? 0;
+  return isRetry ? latest > attempt : latest >= attempt;
 }
 
 function killAccount(evidence: Evidence, { life, atMs, open }: Kill): KillAccount {
@@ -166,13 +182,12 @@ function killAccount(evidence: Evidence, { life, atMs, open }: Kill): KillAccoun
   for (const exposure of exposures) {
     for (const trigger of exposure.triggers) {
       const arrivals = arrivalsAt(evidence, trigger);
-      const attempted = evidence.ledger.attempted.get(trigger);
-      for (const event of exposure.events.keys()) {
+      for (const [event, attempts] of exposure.events) {
         const delivery = `${trigger} ${event}`;
         const times = arrivals.get(event) ?? [];
-        const attemptedMs = attempted?.get(event) ?? Number.POSITIVE_INFINITY;
         if (isOpen.has(delivery)) inFlight.add(delivery);
-        else if (attemptedMs <= exposure.atMs) settled.add(delivery);
+        else if (attempts.some((attempt) => wasBegun(evidence, exposure, trigger, event, attempt)))
+          settled.add(delivery);
         else continue;
         if (times.some((time) => time <= exposure.atMs) && times.some((time) => time > exposure.atMs)) {
           repeated.add(delivery);
@@ -180,12 +195,12 @@ function killAccount(evidence: Evidence, { life, atMs, open }: Kill): KillAccoun
       }
     }
   }
+  const alone = evidence.triggers.filter(({ isAlone }) => isAlone);
+  const countOf = (trigger: string): number => [...repeated].filter((one) => one.startsWith(`${trigger} `)).length;
   return {
-    slot: life.slot,
-    atMs,
-    inFlight: inFlight.size,
-    settledUncommitted: settled.size,
-    repeated: repeated.size,
+    ...{ slot: life.slot, atMs },
+    ...{ inFlight: inFlight.size, settledUncommitted: settled.size, repeated: repeated.size },
+    repeatedAlone: new Map(alone.map(({ name }) => [name, countOf(name)])),
   };
 }
 

@@ -1,12 +1,17 @@
-import { closeSync, cpSync, mkdirSync, openSync, rmSync, writeSync } from 'node:fs';
+import { execFile } from 'node:child_process';
+import { cpSync, mkdirSync, rmSync } from 'node:fs';
+import { open, stat, statfs } from 'node:fs/promises';
 import path from 'node:path';
+import { promisify } from 'node:util';
 import { openEmbeddedLog } from '../../broker/log/embedded/embedded-log.ts';
 import type { Log } from '../../broker/log/log.ts';
 import { brokerTopics } from '../../broker/topics.ts';
+import { fromRetryRecord } from '../../dispatcher/retry.ts';
 import { silent } from '../support/silent.ts';
 import { metric } from '../support/triggers.ts';
-import { countsOf, numberOf, readFrom, unsettledEvents } from '../support/unsettled.ts';
+import { numberOf, readFrom, unsettledRecords } from '../support/unsettled.ts';
 import type { Exposure } from './account.ts';
+import { attemptsByEvent, latestAttempts, type NumberedAttempt } from './attempts.ts';
 import { deadLettersIn } from './dead-letters.ts';
 import { Member } from './member.ts';
 import { processFaults } from './process-faults.ts';
@@ -29,7 +34,7 @@ export async function startEmbeddedStage(options: StageOptions & { readonly disk
   const clock = fakeTime === null ? null : { library: fakeTime, file: path.join(directory, 'clock') };
   const member = new Member({ slot: 1, args: ['--data', data], clock, guardian, onLine });
   const exposures: Exposure[] = [];
-  const retried = new Map(triggers.map(({ name }) => [name, new Set<number>()]));
+  const retries = new Map(triggers.map(({ name }) => [name, [] as NumberedAttempt[]]));
   let idleSinceMs = Date.now();
   const groups = [
     { group: topics.sharedGroup, topic: topics.events, triggers: triggers.filter(({ lane }) => lane === 'shared') },
@@ -52,11 +57,16 @@ export async function startEmbeddedStage(options: StageOptions & { readonly disk
     cpSync(data, copy, { recursive: true, filter: (file) => path.basename(file) !== 'reserve' });
     const log = await openEmbeddedLog({ directory: copy, logger: silent, reserveBytes: copyReserveBytes });
     for (const { group, topic, triggers: concerned } of groups) {
-      const events = countsOf(await unsettledEvents(log, group, topic));
+      const isRetry = topic !== topics.events;
+      const records = (await unsettledRecords(log, group, topic)).map((record) => ({
+        ...{ event: numberOf(record), attempt: isRetry ? fromRetryRecord(record).attempt : 1 },
+      }));
       const names = concerned.map(({ name }) => name);
-      const cause = life.how === 'leave' ? 'leave' : 'kill';
-      if (topic !== topics.events) for (const event of events.keys()) retried.get(names[0] ?? '')?.add(event);
-      exposures.push({ atMs: Date.now(), cause, from: life, triggers: names, events });
+      if (isRetry) retries.get(names[0] ?? '')?.push(...records);
+      exposures.push({
+        ...{ atMs: Date.now(), cause: life.how === 'leave' ? 'leave' : 'kill', from: life, isRetry },
+        ...{ triggers: names, events: attemptsByEvent(records) },
+      });
     }
     await log.close();
     rmSync(copy, { recursive: true });
@@ -72,9 +82,9 @@ export async function startEmbeddedStage(options: StageOptions & { readonly disk
     actions: {
       ...processFaults({ members: [member], ledger, onKill, onEnd: noteExposure, onTear }),
       async 'full-disk'({ dice }) {
-        const bytes = fill(filler);
+        const bytes = await fill(filler);
         // In half of the cases somebody takes even what Posthorn kept in reserve.
-        const more = dice[0] < 0.5 ? 0 : fill(filler);
+        const more = dice[0] < 0.5 ? 0 : await fill(filler);
         return { what: `${bytes + more} bytes`, end: () => rmSync(filler, { force: true }) };
       },
     },
@@ -95,6 +105,7 @@ export async function startEmbeddedStage(options: StageOptions & { readonly disk
       const appended = await partitionsOf(log);
       const deadLettered = await deadLettersIn(log, topics.deadLetter);
       await log.close();
+      const retried = new Map([...retries].map(([trigger, its]) => [trigger, latestAttempts(its)]));
       return { appended, deadLettered, exposures, history: [], retried, retriesTwice: new Map() };
     },
     close: async () => {},
@@ -110,16 +121,21 @@ async function partitionsOf(log: Log): Promise<number[][]> {
 }
 
 /** Takes all the room that is left. @returns how many bytes that was */
-function fill(file: string): number {
-  const handle = openSync(file, 'a');
-  let filled = 0;
-  for (let bytes = 4_194_304; bytes >= 4_096; ) {
+async function fill(file: string): Promise<number> {
+  const { bavail, bsize } = await statfs(path.dirname(file));
+  const before = (await stat(file).catch(() => null))?.size ?? 0;
+  // In one go, which takes no time; what others were quicker to take or give back is a matter of some pieces.
+  await promisify(execFile)('fallocate', ['-l', String(before + bavail * bsize), file]).catch(() => {});
+  const handle = await open(file, 'a');
+  const piece = Buffer.alloc(1_048_576, 'f');
+  for (let bytes = piece.length; bytes >= 4_096; ) {
     try {
-      filled += writeSync(handle, Buffer.alloc(bytes, 'f'));
+      await handle.write(piece, 0, bytes);
     } catch {
       bytes /= 2;
     }
   }
-  closeSync(handle);
-  return filled;
+  const { size } = await handle.stat();
+  await handle.close();
+  return size - before;
 }

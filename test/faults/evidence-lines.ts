@@ -15,6 +15,10 @@ function eventLine({ ledger, appended, exposures, deadLettered }: Evidence, even
     events.flatMap((one, index) => (one === event ? [`partition ${partition} record ${index}`] : [])),
   );
   const arrivals = [...ledger.arrivals].map(([trigger, its]) => `${trigger} ${its.get(event)?.join(' ') ?? 'never'}`);
+  const requests = [...ledger.requests].map(([trigger, its]) => {
+    const all = [...(its.get(event) ?? [])].map(({ attempt, slot, atMs }) => `${atMs} (${attempt} of ${slot})`);
+    return `${trigger} ${all.join(' ')}`;
+  });
   const exposed = exposures
     .filter(({ events }) => events.has(event))
     .map(({ atMs, cause, from, triggers }) => `${atMs} ${cause} of ${from.slot} for ${triggers.join('+')}`);
@@ -23,6 +27,7 @@ function eventLine({ ledger, appended, exposures, deadLettered }: Evidence, even
     `event ${event}, key ${sent?.key}, sent ${sent?.sentAtMs}, accepted ${sent?.acceptedAtMs}`,
     `in the log: ${places.join(', ')}`,
     `arrived: ${arrivals.join(', ')}`,
+    `requests (attempt of which Posthorn): ${requests.join(', ')}`,
     `exposed: ${exposed.join(', ')}`,
     `dead letters: ${letters.join(', ')}`,
   ].join('; ');

@@ -5,8 +5,9 @@ import type { Log, LogRecord } from '../../broker/log/log.ts';
 import type { BrokerTopics } from '../../broker/topics.ts';
 import { fromRetryRecord } from '../../dispatcher/retry.ts';
 import type { KafkaCluster } from '../support/kafka/cluster.ts';
-import { countsOf, numberOf } from '../support/unsettled.ts';
+import { numberOf } from '../support/unsettled.ts';
 import type { Exposure } from './account.ts';
+import { attemptsByEvent, latestAttempts, type NumberedAttempt } from './attempts.ts';
 import { deadLettersIn } from './dead-letters.ts';
 import { groupEntryOf } from './group-history.ts';
 import { type GivenUp, GroupTracker, type Handover, unsettledOf } from './handovers.ts';
@@ -25,10 +26,8 @@ export interface KafkaRemainsOptions {
   readonly givenUp: readonly GivenUp[];
 }
 
-/** A record of the events topic or of a retry topic. */
-interface Numbered {
+interface Numbered extends NumberedAttempt {
   readonly offset: number;
-  readonly event: number;
 }
 
 /** Reads from a Kafka that nobody uses any more what a run has left there, and how its groups got on. */
@@ -39,20 +38,20 @@ export async function kafkaRemains(options: KafkaRemainsOptions): Promise<Remain
   for (const { partition } of await log.ranges(topics.events)) {
     const its: Numbered[] = [];
     for await (const record of recordsOf(log, topics.events, partition)) {
-      its.push({ offset: record.offset, event: numberOf(record) });
+      its.push({ offset: record.offset, event: numberOf(record), attempt: 1 });
     }
     records.set(`${topics.events}/${partition}`, its);
     appended.push(its.map(({ event }) => event));
   }
-  const retried = new Map<string, Set<number>>();
+  const retried = new Map<string, Map<number, number>>();
   const retriesTwice = new Map<string, Map<number, number>>();
   for (const { name } of triggers) {
     const all = await keptRecords(options.cluster, topics.retry(name));
-    records.set(
-      `${topics.retry(name)}/0`,
-      all.map((record) => ({ offset: record.offset, event: numberOf(record) })),
-    );
-    retried.set(name, new Set(all.map(numberOf)));
+    const its = all.map((record) => ({
+      ...{ offset: record.offset, event: numberOf(record), attempt: fromRetryRecord(record).attempt },
+    }));
+    records.set(`${topics.retry(name)}/0`, its);
+    retried.set(name, latestAttempts(its));
     retriesTwice.set(name, repeatedRetries(all));
   }
   const handovers = await handoversIn(options);
@@ -78,11 +77,9 @@ function exposureOf(
       : topic === topics.retry(name),
   );
   return {
-    atMs,
-    cause,
-    from,
+    ...{ atMs, cause, from, isRetry: topic !== topics.events },
     triggers: concerned.map(({ name }) => name),
-    events: countsOf(its.map(({ event }) => event)),
+    events: attemptsByEvent(its),
   };
 }
 

@@ -10,7 +10,7 @@ import { BrokerFaults } from './broker-faults.ts';
 import { DeadLetters } from './dead-letters.ts';
 import type { GivenUp } from './handovers.ts';
 import { kafkaRemains } from './kafka-remains.ts';
-import { type LogLine, Member } from './member.ts';
+import { addressOf, type LogLine, Member, slotOf } from './member.ts';
 import { networkFaults } from './network-faults.ts';
 import { processFaults } from './process-faults.ts';
 import { livesOf, pick, type Stage, type StageOptions } from './stage.ts';
@@ -19,10 +19,6 @@ const nodes = 3;
 const memberCount = 3;
 /** The slots of the members, and of one that joins and leaves. */
 const slots = [1, 2, 3, 4];
-
-/** Each process comes to Kafka from an address of its own, by which the history of its groups tells them apart. */
-const hostOf = (slot: number): string => `127.0.0.${10 + slot}`;
-const slotOf = (host: string): number => Number(host.split('.')[3]) - 10;
 
 /**
  * Three brokers and three Posthorns, and between each two of them a proxy. What only tests need of Kafka: leaders go
@@ -41,7 +37,7 @@ export async function startKafkaStage(options: StageOptions): Promise<Stage> {
   };
   try {
     for (const slot of slots) {
-      const its = Array.from({ length: nodes }, () => startProxy({ localAddress: hostOf(slot) }));
+      const its = Array.from({ length: nodes }, () => startProxy({ localAddress: addressOf(slot) }));
       proxies.set(slot, await Promise.all(its));
     }
     cluster = await startKafkaCluster({
@@ -124,7 +120,9 @@ export async function startKafkaStage(options: StageOptions): Promise<Stage> {
 
 /** What a log line says of a group's partitions that were given up (to join again); null if it says nothing of that. */
 function givenUpIn(slot: number, { msg, group, error }: LogLine): GivenUp | null {
-  if (msg !== 'consumer disturbed, is being repaired' || typeof group !== 'string') return null;
-  const wasMember = !/"(joining|reading the positions of) group /.test(JSON.stringify(error));
+  const message = JSON.stringify(error);
+  const isLoss = msg === 'consumer disturbed, is being repaired' && !/fetching from|can't be read/.test(message);
+  if (!isLoss || typeof group !== 'string') return null;
+  const wasMember = !/"(joining|reading the positions of) group /.test(message);
   return { group, slot, atMs: Date.now(), wasMember };
 }

@@ -13,8 +13,8 @@ export class FaultLedger {
   readonly sent = new Map<number, SentEvent>();
   /** By trigger, by event: when its requests were answered well, ascending. */
   readonly arrivals = new Map<string, Map<number, number[]>>();
-  /** By trigger, by event: when its first request came, however that was answered. */
-  readonly attempted = new Map<string, Map<number, number>>();
+  /** By trigger, by event: all requests, however they were answered. */
+  readonly requests = new Map<string, Map<number, Requests>>();
   /** By trigger, by event: how many requests the subscriber left unanswered on purpose, so that they time out. */
   readonly leftToTimeOut = new Map<string, Map<number, number>>();
   /** By trigger, by event: how many attempts timed out, by Posthorn's log lines. */
@@ -33,7 +33,7 @@ export class FaultLedger {
     this.#clockMs = clockMs;
     for (const trigger of triggers) {
       this.arrivals.set(trigger, new Map());
-      this.attempted.set(trigger, new Map());
+      this.requests.set(trigger, new Map());
       this.leftToTimeOut.set(trigger, new Map());
       this.timedOut.set(trigger, new Map());
     }
@@ -56,9 +56,12 @@ export class FaultLedger {
     this.acceptedCount++;
   }
 
-  attempt(trigger: string, event: number): void {
-    const attempted = this.attempted.get(trigger);
-    if (attempted !== undefined && !attempted.has(event)) attempted.set(event, this.now());
+  /** @param attempt that the request says it is  @param slot of the process that sent it */
+  requested(trigger: string, event: number, attempt: number, slot: number): void {
+    const its = this.requests.get(trigger);
+    const requests = its?.get(event) ?? new Requests();
+    requests.add(attempt, slot, this.now());
+    its?.set(event, requests);
   }
 
   arrived(trigger: string, event: number): void {
@@ -88,6 +91,23 @@ export class FaultLedger {
       if (acceptedAtMs !== null && !arrivals?.has(event)) events.push(event);
     }
     return events;
+  }
+}
+
+/** Requests with one event for one trigger. */
+export class Requests {
+  /** Attempt, slot, time; and so on: there are millions, so objects would be too large. */
+  readonly #flat: number[] = [];
+
+  add(attempt: number, slot: number, atMs: number): void {
+    this.#flat.push(attempt, slot, atMs);
+  }
+
+  *[Symbol.iterator](): Iterator<{ readonly attempt: number; readonly slot: number; readonly atMs: number }> {
+    for (let i = 0; i < this.#flat.length; i += 3) {
+      const [attempt = 0, slot = 0, atMs = 0] = this.#flat.slice(i, i + 3);
+      yield { attempt, slot, atMs };
+    }
   }
 }
 

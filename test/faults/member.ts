@@ -26,6 +26,18 @@ export interface Life {
   exitCode: number | null;
 }
 
+const callFrom = new URL('./call-from.ts', import.meta.url).href;
+
+/** The address from which the process of a slot calls its subscribers, and comes to Kafka. */
+export function addressOf(slot: number): string {
+  return `127.0.0.${10 + slot}`;
+}
+
+/** The slot of the process that calls from this address. */
+export function slotOf(address: string): number {
+  return Number(address.split('.')[3]) - 10;
+}
+
 /** After a start that failed, and after a crash, in milliseconds. */
 const startAgainMs = 1_000;
 
@@ -111,6 +123,7 @@ export class Member {
     // What is told of lost partitions, in an outage of Kafka, is told at the level debug.
     const env: Record<string, string> = { POSTHORN_LOG_FORMAT: 'json', POSTHORN_LOG_LEVEL: 'debug' };
     if (clock !== null) Object.assign(env, fakeTime(clock));
+    env.CALL_FROM = addressOf(slot);
     const life: Life = { slot, startedAtMs: Date.now(), endedAtMs: null, how: null, exitCode: null };
     this.lives.push(life);
     try {
@@ -123,6 +136,7 @@ export class Member {
           onLine(slot, line);
           return false;
         },
+        nodeArgs: ['--import', callFrom],
         awaitsReady: false,
       });
     } catch (error) {

@@ -2,6 +2,9 @@ import type { Cause, KillAccount, TriggerAccount } from './account.ts';
 import { seconds } from './play.ts';
 import type { SuiteResult } from './suite.ts';
 
+/** What a kill may repeat of a trigger that is alone with its events, at the default of `posthorn.dev/max-in-flight`. */
+const repeatedMax = 256;
+
 /** What is wrong with a run, a sentence each; empty if nothing is. Pure. */
 export function faultsFound({ account, drainedMs, badEnds, corrupt, errors }: SuiteResult): string[] {
   const found: string[] = [];
@@ -14,9 +17,10 @@ export function faultsFound({ account, drainedMs, badEnds, corrupt, errors }: Su
       found.push(`${trigger}: ${outOfOrder.length} events came out of order: ${some(outOfOrder)}`);
     }
   }
-  for (const { slot, inFlight, settledUncommitted, repeated } of account.kills) {
-    if (repeated > inFlight + settledUncommitted) {
-      found.push(`the kill of Posthorn ${slot} repeated ${repeated} deliveries`);
+  for (const { slot, repeatedAlone } of account.kills) {
+    for (const [trigger, repeated] of repeatedAlone) {
+      if (repeated <= repeatedMax) continue;
+      found.push(`${trigger}: the kill of Posthorn ${slot} repeated ${repeated} deliveries, more than ${repeatedMax}`);
     }
   }
   if (drainedMs === null) found.push('deliveries stalled after the last fault');

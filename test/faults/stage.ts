@@ -46,7 +46,7 @@ export interface Remains {
   /** All handovers, a line each; for who looks for what went wrong. */
   readonly history: readonly string[];
   /** As in Evidence, and the next one. */
-  readonly retried: ReadonlyMap<string, ReadonlySet<number>>;
+  readonly retried: ReadonlyMap<string, ReadonlyMap<number, number>>;
   readonly retriesTwice: ReadonlyMap<string, ReadonlyMap<number, number>>;
 }
 

@@ -94,7 +94,9 @@ export async function runSuite(options: SuiteOptions): Promise<SuiteResult> {
     const members = [...stage.members, ...stage.guests];
     await Promise.all(members.map((member) => member.leave()));
     signal.throwIfAborted();
-    const triggers = faultTriggers.map(({ name, lane }) => ({ name, isOrdered: lane === 'ordered' }));
+    const triggers = faultTriggers.map(({ name, lane }) => ({
+      ...{ name, isOrdered: lane === 'ordered', isAlone: lane !== 'shared' },
+    }));
     const remains = await stage.remains();
     const evidence = { ledger, triggers, kills, ...remains };
     const result = account(evidence);

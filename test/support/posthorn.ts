@@ -30,6 +30,8 @@ export interface StartOptions {
   readonly onSpawn?: (pid: number) => void;
   /** Called with each log line as it comes; false keeps it out of `lines`. */
   readonly onLine?: (line: Readonly<Record<string, unknown>>) => boolean;
+  /** Arguments of Node itself. */
+  readonly nodeArgs?: readonly string[];
   /** Whether to wait until it is ready, and not only until it runs; true if absent. */
   readonly awaitsReady?: boolean;
 }
@@ -41,11 +43,11 @@ export interface StartOptions {
 export async function startPosthorn(
   args: readonly string[],
   env: Record<string, string> = {},
-  { onSpawn = () => {}, onLine = () => true, awaitsReady = true }: StartOptions = {},
+  { onSpawn = () => {}, onLine = () => true, nodeArgs = [], awaitsReady = true }: StartOptions = {},
 ): Promise<PosthornProcess> {
   // Without the modules that tap loads into every process, of which one dies of signals that Node ignores.
-  const command = ['-u', 'NODE_OPTIONS', process.execPath, bin, 'serve', '--port', '0', '--admin-port', '0'];
-  const child = spawn('env', [...command, ...args], {
+  const node = ['-u', 'NODE_OPTIONS', process.execPath, ...nodeArgs];
+  const child = spawn('env', [...node, bin, 'serve', '--port', '0', '--admin-port', '0', ...args], {
     env: { ...inherited(), ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });

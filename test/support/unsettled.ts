@@ -1,18 +1,18 @@
 import type { Log, LogRecord } from '../../broker/log/log.ts';
 import { Offsets } from '../../dispatcher/settle.ts';
 
-/** Numbers of events (`sendNumbered`), one for each record of the topic that the group has not committed as settled. */
-export async function unsettledEvents(log: Log, group: string, topic: string): Promise<number[]> {
-  const numbers: number[] = [];
+/** The records of a topic that the group has not committed as settled. */
+export async function unsettledRecords(log: Log, group: string, topic: string): Promise<LogRecord[]> {
+  const unsettled: LogRecord[] = [];
   const commits = await log.committed(group, topic);
   for (const { partition, start, end } of await log.ranges(topic)) {
     const commit = commits.find((one) => one.partition === partition) ?? { offset: start, metadata: '' };
     const committed = new Offsets(commit, end);
     for (const record of await readFrom(log, topic, partition, Math.max(start, commit.offset))) {
-      if (committed.take(record.offset)) numbers.push(numberOf(record));
+      if (committed.take(record.offset)) unsettled.push(record);
     }
   }
-  return numbers;
+  return unsettled;
 }
 
 /** Records of one partition from an offset to its end. */
