@@ -6,7 +6,7 @@ import { type PosthornProcess, startPosthorn } from '../support/posthorn.ts';
 import { seeded } from '../support/random.ts';
 import { startSink } from '../support/sink.ts';
 import { applyTo, triggerYaml } from '../support/triggers.ts';
-import { unsettledEvents } from '../support/unsettled.ts';
+import { numberOf, unsettledRecords } from '../support/unsettled.ts';
 import { until } from '../support/until.ts';
 
 const events = 20_000;
@@ -32,8 +32,8 @@ onBothLogs(`${events} events, SIGKILL in the middle: at most ${repeatedMax} are 
   const killed = victim.kill();
   const inFlight = handler.arrived.size - handler.answered.size;
   await killed;
-  const unsettled = await withLog(log, (opened) => unsettledEvents(opened, sharedGroup, topic));
-  const exposed = unsettled.filter((event) => handler.arrived.has(event)).length;
+  const unsettled = await withLog(log, (opened) => unsettledRecords(opened, sharedGroup, topic));
+  const exposed = unsettled.filter((record) => handler.arrived.has(numberOf(record))).length;
 
   const successor = await started(t, log);
   await until(() => handler.arrived.size === events, 'every event to arrive', 120_000);
