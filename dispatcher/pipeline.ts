@@ -139,14 +139,26 @@ export class Pipeline {
     this.#options.deliverer.cutRevoked();
   }
 
-  async #take({ delivery, hold }: Waiting, turn: Turn): Promise<void> {
-    const bound = this.#repeatBounds.of(delivery.trigger);
+  async #take(waiting: Waiting, turn: Turn): Promise<void> {
+    const { delivery, hold } = waiting;
+    const bound = this.#repeatBounds.of(delivery.trigger, delivery.target.kind);
     const mayBegin = bound.begin();
     if (mayBegin !== undefined) await mayBegin;
     if (this.#isDraining || hold.isRevoked) hold.drop();
+    else if (mayBegin !== undefined && !turn.isProbe && !this.#isCalled(delivery)) this.#putBack(waiting);
     else await this.#settle(this.#begin(delivery, hold, turn), hold, bound);
     bound.end();
     turn.ended('unknown');
+  }
+
+  /** Whether anybody is called at present: the breaker is closed, and there is no pause. */
+  #isCalled({ trigger, target }: Delivery): boolean {
+    return this.limits.of(trigger, target.kind).concurrency > 0;
+  }
+
+  /** While the delivery waited for a commit its turn has passed. */
+  #putBack(waiting: Waiting): void {
+    this.limits.of(waiting.delivery.trigger, waiting.delivery.target.kind).add(waiting);
   }
 
   /** The delivery's turn has come, under the revision of its trigger that is in force now. */

@@ -1,7 +1,8 @@
 import type { Trigger } from '../broker/trigger/trigger.ts';
+import type { Target } from './fate.ts';
 
 /**
- * How many events of a trigger a crash of this process may repeat. Those are the ones whose attempt is under way, and
+ * How many events of a trigger (or of its dead letter sink) a crash of this process may repeat. Those are the ones whose attempt is under way, and
  * those that have settled, but in no commit that the log has acknowledged. When both together reach the bound, the next
  * attempt waits for a commit.
  *
@@ -82,31 +83,34 @@ export class RepeatBound {
   }
 }
 
-/** The bounds of a broker's triggers, in this process. */
+/** The bounds of a broker's triggers, in this process: one for each of those that are called for a trigger. */
 export class RepeatBounds {
-  readonly #bounds = new Map<string, RepeatBound>();
+  /** By who is called, then by the trigger's uid. */
+  readonly #bounds = { subscriber: new Map<string, RepeatBound>(), deadLetterSink: new Map<string, RepeatBound>() };
 
-  of({ uid, maxInFlight }: Pick<Trigger, 'uid' | 'maxInFlight'>): RepeatBound {
-    let bound = this.#bounds.get(uid);
+  of({ uid, maxInFlight }: Pick<Trigger, 'uid' | 'maxInFlight'>, target: Target['kind']): RepeatBound {
+    let bound = this.#bounds[target].get(uid);
     if (!bound) {
       bound = new RepeatBound(maxInFlight);
-      this.#bounds.set(uid, bound);
+      this.#bounds[target].set(uid, bound);
     }
     return bound;
   }
 
   /** The triggers have changed: their bounds follow, those of deleted triggers go once nothing counts for them. */
   refresh(triggers: ReadonlyMap<string, Trigger>): void {
-    for (const [uid, bound] of this.#bounds) {
-      const trigger = triggers.get(uid);
-      if (trigger) bound.maxInFlight = trigger.maxInFlight;
-      else if (bound.isUnused) this.#bounds.delete(uid);
+    for (const bounds of Object.values(this.#bounds)) {
+      for (const [uid, bound] of bounds) {
+        const trigger = triggers.get(uid);
+        if (trigger) bound.maxInFlight = trigger.maxInFlight;
+        else if (bound.isUnused) bounds.delete(uid);
+      }
     }
   }
 
   /** Nothing waits any more. */
   open(): void {
-    for (const bound of this.#bounds.values()) bound.open();
+    for (const bounds of Object.values(this.#bounds)) for (const bound of bounds.values()) bound.open();
   }
 }
 

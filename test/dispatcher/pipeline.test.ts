@@ -2,8 +2,7 @@ import t from 'tap';
 import { RecordTooLargeError } from '../../broker/log/errors.ts';
 import type { NewRecord } from '../../broker/log/log.ts';
 import { defaultDelivery } from '../../broker/trigger/trigger.ts';
-import { type Delivery, type Hold, type Outcome, RevokedError } from '../../dispatcher/fate.ts';
-import type { RepeatBound } from '../../dispatcher/repeat-bound.ts';
+import { type Delivery, type Outcome, RevokedError } from '../../dispatcher/fate.ts';
 import { fromRetryRecord } from '../../dispatcher/retry.ts';
 import { testDelivery, testEvent, testTrigger } from '../support/events.ts';
 import { asLogRecord } from '../support/scripted-log.ts';
@@ -244,28 +243,4 @@ t.test('at shutdown what has not begun is let go, and what is cut stays unsettle
   t.equal(inFlight.state, 'dropped');
   t.equal(waiting.state, 'dropped');
   t.equal(attempts.length, 1);
-});
-
-t.test('an attempt waits for a commit when a crash would repeat 256 events of its trigger', async (t) => {
-  const { pipeline, clock, attempts, answers } = startPipeline([trigger]);
-  answers.set(trigger.subscriberUri, answered(200));
-  const settled: (readonly RepeatBound[])[] = [];
-  // As a reader's: an event counts from its settling until it is committed.
-  const hold: Hold = {
-    isRevoked: false,
-    settle(...bounds) {
-      for (const bound of bounds) bound.settled();
-      settled.push(bounds);
-    },
-    drop: () => {},
-  };
-  for (let i = 0; i < 300; i++) pipeline.deliver(testDelivery(trigger), hold, 'shared');
-  await clock.advance(0);
-  t.equal(attempts.length, 256);
-  for (const bound of settled.splice(0, 10).flat()) bound.committed(1);
-  await clock.advance(0);
-  t.equal(attempts.length, 266);
-  pipeline.drain();
-  await clock.advance(0);
-  t.equal(attempts.length, 266, 'at shutdown what waited is let go');
 });

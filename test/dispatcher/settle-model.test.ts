@@ -1,12 +1,10 @@
 import fc from 'fast-check';
 import t from 'tap';
 import { metadataMax, Offsets } from '../../dispatcher/settle.ts';
+import { propertyRuns } from '../support/property-runs.ts';
 
-/**
- * One partition's offsets beside a plain Set of what was settled, through whatever befalls a partition. `PROPERTY_RUNS`
- * takes the long form.
- */
-const numRuns = Number(process.env.PROPERTY_RUNS ?? 150);
+/** One partition's offsets beside a plain Set of what was settled, through whatever befalls a partition. */
+const numRuns = propertyRuns(150, 10_000);
 
 /** Above this span the settled set of a rejoin, which is of two owners, may be cut. */
 const bitmapOffsets = 24_000;
