@@ -80,14 +80,13 @@ function absolute(value: number): number | CesqlFailure {
   return new CesqlFailure(`ABS(${value}) is more than the greatest Integer`, integerMax, 'MathError');
 }
 
-/** Positions count from 1, and from the end where they are negative. */
+/** Positions count from 1, and from the end where they are not positive, so that nothing comes after 0. */
 function substring(text: string, at: number, count: number): string | CesqlFailure {
   const length = lengthOf(text);
   if (count < 0) return new CesqlFailure(`SUBSTRING takes 0 characters or more, found ${count}`);
   if (at > length || at < -length) {
     return new CesqlFailure(`SUBSTRING begins at ${at}, but the String has ${length} characters`);
   }
-  if (at === 0) return '';
   const before = at > 0 ? at - 1 : length + at;
   const rest = text.slice(offsetOf(text, before));
   return rest.slice(0, offsetOf(rest, count));

@@ -228,7 +228,6 @@ class Parser {
     const { kind, value } = this.#token;
     if (kind !== 'string') return this.#unexpected('a pattern in quotes after LIKE');
     this.#advance();
-    this.#height = 0;
     return value;
   }
 

@@ -131,23 +131,40 @@ function isLike(text: readonly string[], pattern: readonly Piece[]): boolean {
 }
 
 const letter = fc.constantFrom('a', 'b', '😀', '%', '_');
-const pieces = fc.array(fc.record({ character: letter, isWild: fc.boolean() }), { maxLength: 45 });
+const pieces = fc
+  .array(fc.record({ character: letter, isWild: fc.boolean() }), { maxLength: 45 })
+  .map((all) => all.map(({ character, isWild }) => ({ character, isWild: isWild && /[%_]/.test(character) })));
+
+/** Texts that the pattern matches, and some with a character that it may not take. */
+function textsLike(pattern: readonly Piece[]): fc.Arbitrary<string[]> {
+  const filled = pattern.map(({ character, isWild }) => {
+    if (!isWild) return fc.constant([character]);
+    return fc.array(letter, character === '%' ? { maxLength: 4 } : { minLength: 1, maxLength: 1 });
+  });
+  const change = fc.option(fc.record({ at: fc.nat(40), by: letter }));
+  return fc.tuple(fc.tuple(...filled), change).map(([parts, change]) => {
+    const text = parts.flat();
+    return change === null ? text : text.toSpliced(change.at, 1, change.by);
+  });
+}
 
 t.test('LIKE is what a table of all beginnings says', async (t) => {
-  let matched = 0;
+  const counts = { matched: 0, unmatched: 0 };
+  const cases = pieces.chain((pattern) =>
+    fc.record({ pattern: fc.constant(pattern), text: fc.oneof(textsLike(pattern), fc.array(letter)) }),
+  );
   fc.assert(
-    fc.property(fc.array(letter, { maxLength: 60 }), pieces, (text, all) => {
-      const pattern = all.map(({ character, isWild }) => ({ character, isWild: isWild && /[%_]/.test(character) }));
+    fc.property(cases, ({ pattern, text }) => {
       const written = pattern.map(
         ({ character, isWild }) => `${/[%_]/.test(character) && !isWild ? '\\' : ''}${character}`,
       );
       const expected = isLike(text, pattern);
       equal(compileLike(written.join(''))(text.join('')), expected);
-      if (expected) matched += 1;
+      counts[expected ? 'matched' : 'unmatched'] += 1;
     }),
     { numRuns: propertyRuns(3_000) },
   );
-  t.ok(matched > 100, `${matched} match`);
+  t.ok(counts.matched > 300 && counts.unmatched > 300, JSON.stringify(counts));
 });
 
 t.test('a part with _ is found wherever it is, however long it is', async () => {
@@ -167,7 +184,7 @@ t.test('a part with _ is found wherever it is, however long it is', async () => 
 });
 
 t.test('no pattern makes a match slow', async (t) => {
-  const text = 'a'.repeat(16_384);
+  const text = 'a'.repeat(65_536);
   const patterns = {
     'many %': `${'%a'.repeat(20_000)}%b`,
     'many % and _': `${'%_a'.repeat(15_000)}%b`,
@@ -181,7 +198,7 @@ t.test('no pattern makes a match slow', async (t) => {
     const matches = compileLike(pattern);
     t.equal(matches(text), false, name);
     const { user, system } = process.cpuUsage(started);
-    // Trying each place of the text with each of the pattern takes a second and more.
-    t.ok(user + system < 500_000, `${name}: ${user + system} µs`);
+    // It takes 0.1 s on an idle machine, and 7 s if each place of the text is tried with each of the pattern.
+    t.ok(user + system < 2_500_000, `${name}: ${user + system} µs`);
   }
 });
