@@ -1,13 +1,15 @@
 import type { Assignment, TopicCommit, TopicPartition } from '../../broker/log/log.ts';
 import type { RepeatBound } from '../repeat-bound.ts';
 import { Offsets } from '../settle.ts';
+import type { WindowPart } from './window.ts';
 
 /** A partition that a lane's reader owns: what of it is settled, and what of that the log knows. */
-export class OwnedPartition implements TopicPartition {
+export class OwnedPartition implements TopicPartition, WindowPart {
   readonly topic: string;
   readonly partition: number;
   readonly offsets: Offsets;
   inFlight = 0;
+  bytes = 0;
   /** Whether there is something to commit. */
   isDirty = true;
   /** The offset of the first record that was not taken for want of room; null if it is not held back. */

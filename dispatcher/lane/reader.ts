@@ -97,6 +97,12 @@ export class LaneReader {
     return [...this.#partitions.values()].some((owned) => owned.heldAt !== null);
   }
 
+  /** Topics of which a partition is held back. */
+  get heldTopics(): ReadonlySet<string> {
+    const held = [...this.#partitions.values()].filter((owned) => owned.heldAt !== null);
+    return new Set(held.map(({ topic }) => topic));
+  }
+
   /** Records that were handed out and have not settled. */
   get unsettled(): number {
     return this.#window.records;
@@ -163,15 +169,14 @@ export class LaneReader {
     for (const record of batch.records) {
       owned.offsets.passed(record.offset);
       const isRoom =
-        this.#window.hasRoom && owned.offsets.hasRoomFor(record.offset) && owned.inFlight < this.#partitionRecordsMax;
+        owned.offsets.hasRoomFor(record.offset) && this.#window.hasRoomFor(owned, this.#recordsMaxOf(owned));
       if (!isRoom || this.#draining) {
         this.#hold(owned, record.offset);
         return taken;
       }
       taken++;
       if (!owned.offsets.take(record.offset)) continue;
-      this.#window.add(record);
-      owned.inFlight++;
+      this.#window.add(record, owned);
       this.#options.onRecord(this.#taken(owned, record));
     }
     owned.offsets.passed(batch.nextOffset);
@@ -181,8 +186,9 @@ export class LaneReader {
     return taken;
   }
 
-  get #partitionRecordsMax(): number {
-    return this.#options.window.partitionRecordsMax ?? Number.POSITIVE_INFINITY;
+  #recordsMaxOf({ topic }: OwnedPartition): number | undefined {
+    const { window, recordsMaxOf } = this.#options;
+    return recordsMaxOf ? recordsMaxOf(topic) : window.partitionRecordsMax;
   }
 
   #taken(owned: OwnedPartition, record: LogRecord): TakenRecord {
@@ -205,8 +211,7 @@ export class LaneReader {
 
   /** @param settledFor the bounds that the record counts for until it is committed; null if it was dropped */
   #finish(owned: OwnedPartition, record: LogRecord, settledFor: readonly RepeatBound[] | null): void {
-    this.#window.remove(record);
-    owned.inFlight--;
+    this.#window.remove(record, owned);
     // After a revocation the new owner decides: this answer comes too late to be committed.
     if (settledFor !== null && !owned.isRevoked) {
       owned.settle(record.offset, settledFor);
@@ -230,18 +235,21 @@ export class LaneReader {
     else if (!owned.isRevoked && this.#mayResume(owned)) this.#release([owned]);
   }
 
+  /** Reads on where there is room by now, though nothing has settled there: others have, or the bounds have changed. */
+  resumeHeld(): void {
+    if (!this.#draining) this.#release([...this.#partitions.values()].filter((owned) => this.#mayResume(owned)));
+  }
+
   #resumeAll(): void {
     this.#window.wasFull = false;
     this.#release([...this.#partitions.values()].filter((owned) => this.#mayResume(owned)));
   }
 
-  /** Only when half of the room is free again: each pause costs a fetch of what was not taken. */
   #mayResume(owned: OwnedPartition): boolean {
     return (
       owned.heldAt !== null &&
-      this.#window.isRelieved &&
       owned.offsets.hasRoomFor(owned.heldAt) &&
-      owned.inFlight <= Math.floor(this.#partitionRecordsMax / 2)
+      this.#window.isRelievedFor(owned, this.#recordsMaxOf(owned))
     );
   }
 
@@ -315,6 +323,8 @@ export interface LaneReaderOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly window: WindowLimits;
+  /** Unsettled records of each partition of a topic, where that changes; else as the window says. */
+  readonly recordsMaxOf?: (topic: string) => number | undefined;
   /** Called for each record once; it holds its place in the window until it is settled. Must not throw. */
   readonly onRecord: (taken: TakenRecord) => void;
   /** Some of what was handed out is another's by now (`isRevoked`): what has not begun is to be dropped. */

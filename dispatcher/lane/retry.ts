@@ -29,6 +29,8 @@ export class RetryLane {
   readonly #trimmed = new Map<string, { readonly offset: number; readonly atMs: number }>();
   /** By topic: the highest offset that came, and when the front was freed last, on the monotonic clock. */
   readonly #fronts = new Map<string, { readonly newest: number; readonly freedAtMs: number }>();
+  /** By topic: whose delivery came last. */
+  readonly #uids = new Map<string, string>();
   /** Uids that the registry did not know even when it had been read anew. */
   readonly #unknown = new Set<string>();
   #timer: Timer | undefined;
@@ -49,6 +51,7 @@ export class RetryLane {
       onRecord: (taken) => this.#receive(taken),
       onRevoked: () => this.#dropRevoked(),
       onHeld: () => this.#rotateSoon(),
+      recordsMaxOf: (topic) => this.#recordsMaxOf(topic),
       onCommitted: (commits) => {
         this.#trim(commits);
         this.#freeFronts(commits);
@@ -96,6 +99,7 @@ export class RetryLane {
     this.#fronts.set(taken.topic, { newest: Math.max(newest, taken.record.offset), freedAtMs });
     const item = this.#read(taken);
     if (!item) return;
+    this.#uids.set(taken.topic, item.triggerUid);
     const dueAtMs = this.#dueAtMs(item);
     const key = `${item.target.kind} ${taken.topic}`;
     let waiting = this.#waiting.get(key);
@@ -105,6 +109,14 @@ export class RetryLane {
     }
     waiting.push({ item, taken, dueAtMs });
     if (!waiting.isBlocked) this.#lookAt(dueAtMs);
+  }
+
+  /** Of a trigger at zero a few records are enough: more of them would take the window from the others. */
+  #recordsMaxOf(topic: string): number | undefined {
+    const { pipeline, window } = this.#options;
+    const uid = this.#uids.get(topic);
+    if (uid === undefined || pipeline.limits.zeroOf(uid) === null) return window.partitionRecordsMax;
+    return Math.min(heldRecordsMax, window.partitionRecordsMax ?? heldRecordsMax);
   }
 
   #read(taken: TakenRecord): RetryItem | undefined {
@@ -223,10 +235,23 @@ export class RetryLane {
    */
   #rotate(): void {
     if (this.#closing.signal.aborted || !this.#reader.isHeld) return;
-    const late = this.#late();
+    this.#reader.resumeHeld();
+    const { isFull, heldTopics } = this.#reader;
+    const waiting = [...this.#waiting.values()].filter((one) => {
+      return (isFull || heldTopics.has(one.topic)) && this.#looksForMore(one);
+    });
+    const late = this.#late(waiting);
     late.sort((a, b) => b.dueAtMs - a.dueAtMs);
     this.#postpone(late.slice(0, rotateRecords));
     this.#rotateSoon();
+  }
+
+  /** Not where nothing is attempted, and where only probes are as soon as there is one that is due. */
+  #looksForMore({ first }: WaitingTopic): boolean {
+    if (!first) return false;
+    const { pipeline, clock } = this.#options;
+    const zero = pipeline.limits.zeroOf(first.item.triggerUid);
+    return zero === null || (zero === 'open' && first.dueAtMs > clock.now());
   }
 
   /**
@@ -239,16 +264,16 @@ export class RetryLane {
       const { newest, freedAtMs } = this.#fronts.get(topic) ?? unknownFront;
       if (newest - offset < frontOffsetsMax || nowMs - freedAtMs < rotateMs) continue;
       this.#fronts.set(topic, { newest, freedAtMs: nowMs });
-      const late = this.#late().filter(({ taken }) => taken.topic === topic);
+      const late = this.#late([...this.#waiting.values()].filter((one) => one.topic === topic));
       late.sort((a, b) => a.taken.record.offset - b.taken.record.offset);
       this.#postpone(late.slice(0, rotateRecords));
     }
   }
 
-  /** What is not due soon, of all topics. */
-  #late(): WaitingItem[] {
+  /** What is not due soon. */
+  #late(waiting: readonly WaitingTopic[]): WaitingItem[] {
     const lateMs = this.#options.clock.now() + rotateDueAfterMs;
-    return [...this.#waiting.values()].flatMap(({ items }) => items.filter((one) => one.dueAtMs > lateMs));
+    return waiting.flatMap(({ items }) => items.filter((one) => one.dueAtMs > lateMs));
   }
 
   /** Puts them to the end of their topics. */
@@ -331,6 +356,9 @@ const rotateDueAfterMs = 60_000;
  */
 const frontOffsetsMax = 10_000;
 const unknownFront = { newest: 0, freedAtMs: Number.NEGATIVE_INFINITY };
+
+/** Of a trigger that is paused, or down and only probed: 256 of these may be held before they fill the window. */
+const heldRecordsMax = 256;
 
 /** A retry topic is trimmed when this much has settled, or after this time. */
 const trimRecords = 1_000;

@@ -55,6 +55,13 @@ export class TriggerLimits {
     return this.#subscribers.get(trigger.uid)?.isIdle ?? !trigger.paused;
   }
 
+  /** Why the subscriber of this trigger is not called: it is paused, or down and only probed; null: it is. */
+  zeroOf(uid: string): 'paused' | 'open' | null {
+    const limit = this.#subscribers.get(uid);
+    if (!limit || limit.concurrency > 0) return null;
+    return limit.pausedBy === null ? 'open' : 'paused';
+  }
+
   /** The triggers of which deliveries of this lane wait for their turn, those with the most first. */
   busiest(lane: LaneKind): { readonly uid: string; readonly limit: TriggerLimit; readonly waiting: number }[] {
     return [...this.#subscribers]

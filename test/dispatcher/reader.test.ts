@@ -1,7 +1,7 @@
 import t from 'tap';
 import { StaleEpochError } from '../../broker/log/errors.ts';
 import type { Assignment } from '../../broker/log/log.ts';
-import { LaneReader, type TakenRecord } from '../../dispatcher/lane/reader.ts';
+import { LaneReader, type LaneReaderOptions, type TakenRecord } from '../../dispatcher/lane/reader.ts';
 import type { WindowLimits } from '../../dispatcher/lane/window.ts';
 import { RepeatBound } from '../../dispatcher/repeat-bound.ts';
 import { decodeSettled, Offsets } from '../../dispatcher/settle.ts';
@@ -12,7 +12,7 @@ import { silent } from '../support/silent.ts';
 const roomy: WindowLimits = { recordsMax: 1_000, bytesMax: 10_000_000 };
 
 /** A reader on a log that the test plays. */
-async function startReader(window = roomy) {
+async function startReader(window = roomy, more: Partial<LaneReaderOptions> = {}) {
   const clock = new ManualClock();
   const taken: TakenRecord[] = [];
   const script = new ScriptedLog();
@@ -24,6 +24,7 @@ async function startReader(window = roomy) {
     onRevoked: () => {},
     onLost: () => {},
     onDisturbed: () => {},
+    ...more,
   });
   await reader.start(['events']);
   const { commits, paused } = script;
@@ -119,6 +120,19 @@ t.test('one partition may be bounded below the window', async (t) => {
   taken[0]?.settle();
   taken[1]?.settle();
   t.same([...paused], []);
+});
+
+t.test('a bound of a partition may change', async (t) => {
+  let bound = 10;
+  const { assign, offer, reader, paused } = await startReader(roomy, { recordsMaxOf: () => bound });
+  assign([{}]);
+  t.equal(offer(range(0, 100)), 10);
+  reader.resumeHeld();
+  t.same([...paused], ['events/0']);
+  bound = 50;
+  reader.resumeHeld();
+  t.same([...paused], []);
+  t.equal(offer(range(10, 100)), 40);
 });
 
 t.test('an answer that comes after a revocation is not committed by the former owner', async (t) => {

@@ -3,15 +3,16 @@ import type { LogRecord } from '../../broker/log/log.ts';
 import { defaultDelivery, type Trigger } from '../../broker/trigger/trigger.ts';
 import type { Target } from '../../dispatcher/fate.ts';
 import { RetryLane } from '../../dispatcher/lane/retry.ts';
+import type { WindowLimits } from '../../dispatcher/lane/window.ts';
 import { toRetryRecord } from '../../dispatcher/retry.ts';
 import { testDelivery, testEvent, testTrigger } from '../support/events.ts';
 import { LaneDouble } from '../support/lane-double.ts';
 import { asLogRecord } from '../support/scripted-log.ts';
 
-async function startLane(triggers: readonly Trigger[]) {
+async function startLane(triggers: readonly Trigger[], window?: WindowLimits) {
   const double = new LaneDouble(triggers);
   const { clock, script, topics, delivered, abandoned } = double;
-  const lane = new RetryLane({ ...double.options, group: topics.retryGroup(0) });
+  const lane = new RetryLane({ ...double.options, ...(window && { window }), group: topics.retryGroup(0) });
   await lane.start(triggers.map((trigger) => topics.retry(trigger.name)));
   script.assign(triggers.map((trigger) => ({ topic: topics.retry(trigger.name) })));
   let offset = 0;
@@ -45,6 +46,12 @@ async function startLane(triggers: readonly Trigger[]) {
     offerDelayed(trigger: Trigger, id: string, inMs: number): void {
       this.offer(trigger, id, inMs, 1, { deliverat: new Date(clock.now() + inMs).toISOString() });
     },
+    /** As `offer`; what is not taken is not offered again. */
+    offerHeld(trigger: Trigger, id: string, inMs = 0): void {
+      const next = { atMs: clock.now() + inMs, attempt: 2, reason: 'status 503' };
+      const record = toRetryRecord(testDelivery(trigger, testEvent({ id })), next);
+      script.offer([asLogRecord(record, offset++)], { topic: topics.retry(trigger.name) });
+    },
     setTriggers(now: readonly Trigger[]): void {
       double.setTriggers(now);
       lane.refresh();
@@ -52,6 +59,7 @@ async function startLane(triggers: readonly Trigger[]) {
     setFresh: (isFresh: boolean) => double.setFresh(isFresh),
     setFull: (trigger: Trigger, isFull: boolean) => double.setFull(trigger, isFull),
     setOpen: (trigger: Trigger) => double.setOpen(trigger),
+    setPaused: (trigger: Trigger) => double.setPaused(trigger),
   };
 }
 
@@ -292,4 +300,41 @@ t.test('a dead letter for the sink does not wait for the subscriber', async (t) 
   lane.offer(one, 'for the sink', 0, 2, {}, { kind: 'deadLetterSink', failure });
   await lane.clock.advance(0);
   t.same(lane.ids(), ['for the sink']);
+});
+
+t.test('triggers that are down or paused with a long backlog leave the window to the others', async (t) => {
+  const window = { recordsMax: 5_000, bytesMax: 100_000_000, partitionRecordsMax: 1_000 };
+  const held = Array.from({ length: 10 }, (_, index) => testTrigger('http://127.0.0.1:1', { name: `held-${index}` }));
+  const lane = await startLane([one, ...held], window);
+  for (const [index, trigger] of held.entries()) {
+    lane.setPaused(trigger);
+    if (index % 2 === 0) lane.setOpen(trigger);
+    for (let count = 0; count < 600; count++) lane.offerHeld(trigger, `${trigger.name} ${count}`);
+  }
+  for (let count = 0; count < 400; count++) lane.offer(one, `${count}`, 0);
+  await lane.clock.advance(0);
+  t.equal(lane.delivered.length, 400);
+});
+
+t.test('what waits of a paused trigger is not written again and again', async (t) => {
+  const lane = await startLane([one, other]);
+  lane.setPaused(one);
+  for (let index = 0; index < 101; index++) lane.offerHeld(one, `late ${index}`, 3_000_000);
+  lane.offer(other, 'late, and nothing behind it', 3_000_000);
+  await lane.clock.advance(60_000);
+  t.same(lane.postponed, []);
+});
+
+t.test('of one that is down only until a candidate for the probe is found', async (t) => {
+  const lane = await startLane([one]);
+  lane.setFull(one, true);
+  lane.setOpen(one);
+  for (let index = 0; index < 101; index++) lane.offer(one, `late ${index}`, 3_000_000);
+  await lane.clock.advance(1_000);
+  t.equal(lane.postponed.length, 100);
+  lane.offerAgain();
+  lane.offer(one, 'due', 0);
+  for (let index = 0; index < 200; index++) lane.offerHeld(one, `late as well ${index}`, 3_000_000);
+  await lane.clock.advance(60_000);
+  t.equal(lane.postponed.length, 100);
 });

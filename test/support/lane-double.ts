@@ -43,6 +43,7 @@ export class LaneDouble {
   readonly #full = new Set<string>();
   readonly #occupied = new Set<string>();
   readonly #open = new Set<string>();
+  readonly #paused = new Set<string>();
   readonly #roomWaiters = new Set<() => void>();
 
   constructor(triggers: readonly Trigger[]) {
@@ -95,6 +96,12 @@ export class LaneDouble {
     this.#open.add(trigger.uid);
   }
 
+  /** The trigger is paused: it has no room. */
+  setPaused(trigger: Trigger): void {
+    this.#paused.add(trigger.uid);
+    this.setFull(trigger, true);
+  }
+
   /** The trigger has room, and deliveries of its own that wait. */
   setOccupied(trigger: Trigger): void {
     this.#occupied.add(trigger.uid);
@@ -130,6 +137,7 @@ export class LaneDouble {
       limits: {
         isIdle: ({ uid }: Trigger) => this.#isIdle(uid),
         busiest: () => [],
+        zeroOf: (uid: string) => (this.#open.has(uid) ? 'open' : this.#paused.has(uid) ? 'paused' : null),
         of: ({ uid }: Trigger, target: Target['kind'] = 'subscriber') => ({
           // Full is the subscriber; of its sink there is always room.
           hasRoomFor: () => target === 'deadLetterSink' || !this.#full.has(uid),
