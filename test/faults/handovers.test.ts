@@ -95,4 +95,7 @@ t.test('unsettled is what is at or above the position and not in the settled set
   const records = [3, 4, 5, 6, 7].map((offset) => ({ offset }));
   // One unsettled at the position, then two settled.
   t.same(unsettledOf(records, { offset: 4, metadata: 'r1:1.2' }), [{ offset: 4 }, { offset: 7 }]);
+  const bitmap = `b1:${Buffer.of(0b01100000).toString('base64')}`;
+  t.same(unsettledOf(records, { offset: 4, metadata: bitmap }), [{ offset: 4 }, { offset: 7 }]);
+  t.same(unsettledOf(records, { offset: 4, metadata: '' }).length, 4);
 });

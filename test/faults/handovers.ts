@@ -1,4 +1,4 @@
-import { Offsets } from '../../dispatcher/settle.ts';
+import { type Committed, settledBy } from '../support/settled-set.ts';
 import type { GenerationEntry, GroupEntry, GroupMember } from './group-history.ts';
 import type { Life } from './member.ts';
 
@@ -20,11 +20,6 @@ export interface Handover {
  * put it out of the group (and said so in a log line); or the group dealt its partitions anew.
  */
 export type HandoverCause = 'kill' | 'leave' | 'given-up' | 'rebalance';
-
-export interface Committed {
-  readonly offset: number;
-  readonly metadata: string;
-}
 
 /** When which process said that it gave a group's partitions up. */
 export interface GivenUp {
@@ -143,6 +138,6 @@ function causeOf(owner: Life | null, atMs: number): HandoverCause {
 
 /** Which of these records were unsettled, by what was committed. Pure. */
 export function unsettledOf<T extends { readonly offset: number }>(records: readonly T[], committed: Committed): T[] {
-  const offsets = new Offsets(committed, Number.POSITIVE_INFINITY);
-  return records.filter(({ offset }) => offset >= committed.offset && offsets.take(offset));
+  const isSettled = settledBy(committed);
+  return records.filter(({ offset }) => !isSettled(offset));
 }

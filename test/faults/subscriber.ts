@@ -21,7 +21,7 @@ export type Manner =
 export interface SubscriberOptions {
   readonly trigger: string;
   readonly ledger: FaultLedger;
-  /** How long a good answer takes, in milliseconds. */
+  /** How long a good answer takes, at most, in milliseconds: not the same for each event. */
   readonly answersAfterMs: number;
 }
 
@@ -121,7 +121,7 @@ export class Subscriber {
     switch (this.#manner) {
       case 'good':
       case 'flap':
-        if (answersAfterMs > 0) await delay(answersAfterMs);
+        if (answersAfterMs > 0) await delay((answersAfterMs * ((event * 7) % 11)) / 10);
         return ended(response.writeHead(200));
       case 'hang':
         return this.#timesOut(event, socket, Buffer.alloc(0));

@@ -5,7 +5,7 @@ import type { FaultTrigger } from './stage.ts';
 const patient = '{ retry: 12, backoffPolicy: linear, backoffDelay: PT0.3S, timeout: PT4S, retryAfterMax: PT3S }';
 
 export interface TriggerUnderFaults extends FaultTrigger {
-  /** How long its subscriber takes when it is well, in milliseconds. */
+  /** How long its subscriber takes when it is well, at most, in milliseconds: not the same for each event. */
   readonly answersAfterMs: number;
   /** Whether faults of subscribers happen to it. */
   readonly isMoody: boolean;
@@ -14,10 +14,10 @@ export interface TriggerUnderFaults extends FaultTrigger {
 /** All get every event. The first of the moody is the one that misbehaves more often. */
 export const faultTriggers: readonly TriggerUnderFaults[] = [
   { name: 'steady', lane: 'shared', answersAfterMs: 0, isMoody: false },
-  { name: 'slow', lane: 'shared', answersAfterMs: 20, isMoody: false },
+  { name: 'slow', lane: 'shared', answersAfterMs: 40, isMoody: false },
   { name: 'moody', lane: 'shared', answersAfterMs: 0, isMoody: true },
-  { name: 'own', lane: 'own', answersAfterMs: 5, isMoody: false },
-  { name: 'ordered', lane: 'ordered', answersAfterMs: 2, isMoody: true },
+  { name: 'own', lane: 'own', answersAfterMs: 10, isMoody: false },
+  { name: 'ordered', lane: 'ordered', answersAfterMs: 30, isMoody: true },
 ];
 
 const annotations = {

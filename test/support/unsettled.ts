@@ -1,16 +1,15 @@
 import type { Log, LogRecord } from '../../broker/log/log.ts';
-import { Offsets } from '../../dispatcher/settle.ts';
+import { settledBy } from './settled-set.ts';
 
 /** The records of a topic that the group has not committed as settled. */
 export async function unsettledRecords(log: Log, group: string, topic: string): Promise<LogRecord[]> {
   const unsettled: LogRecord[] = [];
   const commits = await log.committed(group, topic);
-  for (const { partition, start, end } of await log.ranges(topic)) {
+  for (const { partition, start } of await log.ranges(topic)) {
     const commit = commits.find((one) => one.partition === partition) ?? { offset: start, metadata: '' };
-    const committed = new Offsets(commit, end);
-    for (const record of await readFrom(log, topic, partition, Math.max(start, commit.offset))) {
-      if (committed.take(record.offset)) unsettled.push(record);
-    }
+    const isSettled = settledBy(commit);
+    const records = await readFrom(log, topic, partition, Math.max(start, commit.offset));
+    unsettled.push(...records.filter(({ offset }) => !isSettled(offset)));
   }
   return unsettled;
 }
