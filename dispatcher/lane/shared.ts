@@ -170,10 +170,9 @@ export class SharedLane {
   #relieveWindow(): void {
     if (!this.#reader.isHeld || this.#matched.first() || this.#closing.signal.aborted) return;
     this.#lookAgain();
-    const busiest = this.#options.pipeline.limits.busiest('shared');
-    if (busiest.length === 0 || !this.#mustGiveWay()) return;
+    if (!this.#mustGiveWay()) return;
     let tooMany = this.#reader.unsettled - this.#options.window.recordsMax / 2;
-    for (const { uid, limit, waiting } of busiest) {
+    for (const { uid, limit, waiting } of this.#options.pipeline.limits.busiest('shared')) {
       this.#spillWaiting(uid, limit);
       tooMany -= waiting;
       if (tooMany <= 0) return;

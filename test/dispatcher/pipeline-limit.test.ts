@@ -1,5 +1,6 @@
 import t from 'tap';
 import { defaultDelivery } from '../../broker/trigger/trigger.ts';
+import type { Delivery } from '../../dispatcher/fate.ts';
 import { testDelivery, testEvent, testTrigger } from '../support/events.ts';
 import { answered, startPipeline, topics } from './pipeline-setup.ts';
 
@@ -109,6 +110,20 @@ t.test(
     t.match(lines.at(-1), { msg: 'trigger resumed: its deliveries go on' });
   },
 );
+
+t.test('so it is kept in its place where the lane keeps it there', async (t) => {
+  const pausing = { ...trigger, onGone: 'pause' as const };
+  const { run, clock, answers, appended, pipeline } = startPipeline([pausing]);
+  answers.set(pausing.subscriberUri, answered(410));
+  const kept: { attempt: number; inMs: number }[] = [];
+  const retryInPlace = ({ attempt }: Delivery, atMs: number) => kept.push({ attempt, inMs: atMs - clock.now() });
+  const held = run(testDelivery(pausing, testEvent(), { attempt: 16 }), { retryInPlace });
+  await clock.advance(0);
+  t.equal(held.state, 'held');
+  t.same(kept, [{ attempt: 16, inMs: 0 }]);
+  t.same(appended, []);
+  t.equal(pipeline.limits.of(pausing).pausedBy, 'gone');
+});
 
 t.test('a 410 of a trigger that does not pause, or of a dead letter sink, is a refusal as any other', async (t) => {
   const pausing = { ...withSink, onGone: 'pause' as const };
