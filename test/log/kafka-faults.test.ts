@@ -5,6 +5,7 @@ import { type KafkaLogOptions, openKafkaLog } from '../../broker/log/kafka/kafka
 import type { Log } from '../../broker/log/log.ts';
 import { startKafkaCluster } from '../support/kafka/cluster.ts';
 import { startProxy } from '../support/kafka/proxy.ts';
+import { until } from '../support/until.ts';
 import { Collector } from './conformance/collector.ts';
 import { eventually, makeTopic, readAll, record, uniqueName, valuesOf } from './conformance/harness.ts';
 
@@ -94,6 +95,27 @@ t.test('an outage is one line, whatever reads and appends in it, and one when it
   t.match(lines.slice(1), [{ msg: 'Kafka works again' }]);
   t.ok((lines[1]?.lastedMs ?? 0) >= 5_000);
   t.match([...new Set(collector.disturbances.map((error) => (error as LogUnavailableError).isOutage))], [true]);
+  await collector.close();
+});
+
+t.test('a wall clock that is set back does not change how long Kafka may be silent', async (t) => {
+  const log = await open({ sessionTimeoutMs: 1_500, heartbeatMs: 100 });
+  const topic = await makeTopic(log, 1);
+  const collector = new Collector();
+  await collector.join(log, { group: uniqueName('group'), topics: [topic], startAt: 'earliest' });
+  await eventually(() => collector.assignments.length === 1, 'the partition is assigned');
+
+  const { now } = Date;
+  t.teardown(() => {
+    Date.now = now;
+  });
+  proxy.mode('freeze');
+  // It runs back all the time, so that it does while a request is in flight, whenever that is.
+  const [wallMs, startMs] = [now(), performance.now()];
+  Date.now = () => Math.round(wallMs - (performance.now() - startMs) * 1_000);
+  await until(() => collector.assignments.length === 0, 'the partition is given up in time');
+  proxy.mode('pass');
+  await eventually(() => collector.assignments.length === 1, 'the partition is assigned again');
   await collector.close();
 });
 

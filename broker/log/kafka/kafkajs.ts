@@ -22,6 +22,7 @@ const ConnectionPool = require('kafkajs/src/network/connectionPool.js') as new (
 ) => KafkajsConnectionPool;
 const Broker = require('kafkajs/src/broker/index.js') as new (options: BrokerOptions) => KafkajsBroker;
 const RequestQueue = require('kafkajs/src/network/requestQueue/index.js') as { prototype: KafkajsRequestQueue };
+const SocketRequest = require('kafkajs/src/network/requestQueue/socketRequest.js') as { prototype: object };
 const { requests } = require('kafkajs/src/protocol/requests/index.js') as { requests: Record<string, unknown> };
 const apiKeys = require('kafkajs/src/protocol/requests/apiKeys.js') as Record<string, number>;
 const protocolError = require('kafkajs/src/protocol/error.js') as {
@@ -36,6 +37,27 @@ const scheduleCheckPendingRequests = RequestQueue.prototype.scheduleCheckPending
 RequestQueue.prototype.scheduleCheckPendingRequests = function (this: KafkajsRequestQueue) {
   if (this.pending.length > 0 || this.throttledUntil > Date.now()) scheduleCheckPendingRequests.call(this);
 };
+
+/**
+ * kafkajs measures its requests by the wall clock: when that jumped ahead all requests in flight would time out, and
+ * when it was set back a request to a silent broker would wait for as long. So its times are kept on the monotonic
+ * clock, and told as the times of the wall clock as it is now, with which kafkajs compares them.
+ */
+function keepOnMonotonicClock(prototype: object, name: string): void {
+  const kept = new WeakMap<object, number | null>();
+  Object.defineProperty(prototype, name, {
+    get(this: object): number | null {
+      const atMs = kept.get(this) ?? null;
+      return atMs === null ? null : atMs - performance.now() + Date.now();
+    },
+    set(this: object, atMs: number | null): void {
+      kept.set(this, atMs === null ? null : atMs - Date.now() + performance.now());
+    },
+  });
+}
+
+keepOnMonotonicClock(SocketRequest.prototype, 'sentAt');
+keepOnMonotonicClock(RequestQueue.prototype, 'throttledUntil');
 
 /** The name of a Kafka error code, what it means, and whether trying again may help. */
 export function describeErrorCode(code: number): { name: string; meaning: string; isTransient: boolean } {
