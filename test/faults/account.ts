@@ -153,11 +153,17 @@ function* explanations(
 
 /**
  * Whether the process that had an unsettled record had begun with it: it had sent its request, or had put the delivery
- * into the retry topic (which may be all that is seen of it, where the trigger was busy or nobody listened). A process
- * that lives on may do so after the partition is another's, until it hears of that.
+ * into the retry topic (which may be all that is seen of it, where the trigger was busy or nobody listened).
  */
-function wasBegun(
-  { ledger, retried }: Evidence,
+function wasBegun(evidence: Evidence, exposure: Exposure, trigger: string, event: number, attempt: number): boolean {
+  if (wasSent(evidence, exposure, trigger, event, attempt)) return true;
+  const latest = evidence.retried.get(trigger)?.get(event) ?? 0;
+  return exposure.isRetry ? latest > attempt : latest >= attempt;
+}
+
+/** A process that lives on may send a request after the partition is another's, until it hears of that. */
+function wasSent(
+  { ledger }: Evidence,
   { cause, atMs, from, isRetry }: Exposure,
   trigger: string,
   event: number,
@@ -169,8 +175,7 @@ function wasBegun(
     // Only a retry topic knows attempts: an ordered delivery is tried again in its place.
     if (isFrom && (request.attempt === attempt || !isRetry)) return true;
   }
-  const latest = retried.get(trigger)?.get(event) ?? 0;
-  return isRetry ? latest > attempt : latest >= attempt;
+  return false;
 }
 
 function killAccount(evidence: Evidence, { life, atMs, open }: Kill): KillAccount {
