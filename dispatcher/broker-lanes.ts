@@ -15,6 +15,7 @@ import { RetryLane } from './lane/retry.ts';
 import { SharedLane } from './lane/shared.ts';
 import { OwnLanes } from './own-lanes.ts';
 import { Pipeline } from './pipeline.ts';
+import { RestartPace } from './restart-pace.ts';
 import { RetentionWatch } from './retention.ts';
 
 /** The lanes of one broker in this process: started when the log allows, kept in step with its registry. */
@@ -36,6 +37,8 @@ export class BrokerLanes {
   #isUp = false;
   #work: Promise<void> = Promise.resolve();
   #rescanTimer: Timer | undefined;
+  readonly #restartPace = new RestartPace();
+  #restartTimer: Timer | undefined;
 
   /** @param cut aborts when what is still in flight is to be given up */
   constructor(options: DispatcherOptions, registry: Registry, deliverer: Deliverer, cut: AbortSignal) {
@@ -75,6 +78,7 @@ export class BrokerLanes {
     this.#closing.abort();
     this.#unsubscribe();
     this.#rescanTimer?.cancel();
+    this.#restartTimer?.cancel();
     this.#pipeline.drain();
     await settledOrAborted(this.#work, signal);
     const lanes = [...[...this.#retryLanes.values()].map((group) => group.lane), this.#shared?.lane];
@@ -187,19 +191,37 @@ export class BrokerLanes {
     const topics = this.#registry.topics();
     const { log, retryGroups } = this.#options;
     const groups = Map.groupBy(await log.listTopics(topics.retryPrefix), (topic) => groupOf(topic, retryGroups));
-    for (const [n, names] of groups) await this.#readGroup(n, topics, names);
+    const waitMs = this.#restartPace.waitMs(this.#options.clock.monotonic());
+    for (const [n, names] of groups) {
+      const known = this.#retryLanes.get(n);
+      if (!known) await this.#startGroup(n, topics, names);
+      else if (known.topics === names.join()) continue;
+      // One whose restart has failed reads nothing.
+      else if (waitMs > 0 && known.topics !== '') this.#restartIn(waitMs);
+      else await this.#restartGroup(n, topics, names, known);
+    }
   }
 
-  async #readGroup(n: number, topics: BrokerTopics, names: readonly string[]): Promise<void> {
-    const known = this.#retryLanes.get(n);
-    const key = names.join();
-    if (known?.topics === key) return;
-    if (known) {
-      known.topics = '';
-      await known.lane.changeTopics(names);
-      known.topics = key;
-      return;
-    }
+  async #restartGroup(n: number, topics: BrokerTopics, names: readonly string[], known: RetryGroup): Promise<void> {
+    const { clock, logger } = this.#options;
+    this.#restartPace.restarted(clock.monotonic());
+    logger.info(
+      { broker: this.#name, group: topics.retryGroup(n), topics: names.length },
+      'the retry topics have changed, their consumer restarts',
+    );
+    known.topics = '';
+    await known.lane.changeTopics(names);
+    known.topics = names.join();
+  }
+
+  #restartIn(waitMs: number): void {
+    this.#restartTimer ??= this.#options.clock.setTimer(() => {
+      this.#restartTimer = undefined;
+      this.#bringUp();
+    }, waitMs);
+  }
+
+  async #startGroup(n: number, topics: BrokerTopics, names: readonly string[]): Promise<void> {
     const { bytesMax } = this.#options.window;
     const lane = new RetryLane({
       ...this.#laneOptions(),
@@ -207,7 +229,7 @@ export class BrokerLanes {
       window: { recordsMax: retryRecordsMax, bytesMax, partitionRecordsMax: triggerRetryRecordsMax },
     });
     await lane.start(names);
-    this.#retryLanes.set(n, { lane, topics: key });
+    this.#retryLanes.set(n, { lane, topics: names.join() });
   }
 
   #laneOptions(): Omit<LaneOptions, 'window'> {
@@ -235,7 +257,7 @@ const ownWindowShare = 4;
 /** The retry topics are listed this often; a change in the registry only hurries that. */
 const rescanMs = 30_000;
 
-/** Triggers that are applied one by one within this time restart the retry lanes' consumers once. */
+/** Changes of the registry within this time are one. */
 const gatherMs = 500;
 
 /** | try 2: after 250 ms | 3: 500 ms | 4: 1 s | ... | 5 s | */

@@ -27,7 +27,9 @@ export async function applyTo(adminUrl: string, ...manifests: string[]): Promise
     headers: { 'content-type': 'application/yaml' },
     body: manifests.join('---\n'),
   });
-  if (!response.ok) throw new Error(`apply was answered ${response.status}: ${await response.text()}`);
+  // Read in any case: an answer that nobody takes keeps the server from closing.
+  const answer = await response.text();
+  if (!response.ok) throw new Error(`apply was answered ${response.status}: ${answer}`);
 }
 
 /** The value of a counter or gauge on the metrics page, summed over the series whose labels contain `labels`. */
