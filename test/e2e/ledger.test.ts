@@ -3,13 +3,14 @@ import { brokerTopics } from '../../broker/topics.ts';
 import { Ledger, sendNumbered } from '../support/ledger.ts';
 import { type LogUnderTest, onBothLogs } from '../support/logs.ts';
 import { type PosthornProcess, startPosthorn } from '../support/posthorn.ts';
+import { propertyRuns } from '../support/property-runs.ts';
 import { seeded } from '../support/random.ts';
 import { readTopic } from '../support/topics.ts';
 import { applyTo, triggerYaml } from '../support/triggers.ts';
 import { countsOf, numberOf, sum, unsettledRecords } from '../support/unsettled.ts';
 import { until } from '../support/until.ts';
 
-const events = Number(process.env.LEDGER_EVENTS ?? 20_000);
+const events = propertyRuns(6_000, 20_000);
 const kills = 5;
 const triggers = ['first', 'second', 'third'];
 const { seed, random } = seeded();
