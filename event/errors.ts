@@ -37,8 +37,8 @@ export interface EventErrorDetails {
 const shownCharactersMax = 60;
 
 /** A value as error messages show it: quoted, escaped, cut. */
-export function shown(value: string): string {
-  const cut = value.length > shownCharactersMax ? `${value.slice(0, shownCharactersMax)}…` : value;
+export function shown(value: string, charactersMax: number = shownCharactersMax): string {
+  const cut = value.length > charactersMax ? `${value.slice(0, charactersMax)}…` : value;
   return JSON.stringify(cut).replace(
     /[\u007f-\u009f\u2028\u2029]/g,
     (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`,

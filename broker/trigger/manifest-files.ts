@@ -11,18 +11,32 @@ export interface ManifestFile {
 }
 
 /**
- * The manifest files of a directory and of those below it, sorted: `*.yaml`, `*.yml` and `*.json`. Links to files are
- * followed, hidden names and links to directories are not: a mounted ConfigMap holds its files as links, and behind
- * the hidden link `..data` once more.
+ * The manifest files of a directory and of those below it, sorted: `*.yaml`, `*.yml` and `*.json`, but not the files
+ * of `posthorn test`. Links to files are followed, hidden names and links to directories are not: a mounted ConfigMap
+ * holds its files as links, and behind the hidden link `..data` once more.
  * @throws the error of the file system
  */
-export async function manifestFilesIn(directory: string): Promise<string[]> {
+export function manifestFilesIn(directory: string): Promise<string[]> {
+  return filesBelow(directory, (name) => /\.(ya?ml|json)$/i.test(name) && !isFixtureFile(name));
+}
+
+/** The files of `posthorn test` in a directory and in those below it, as `manifestFilesIn` gives the others. */
+export function fixtureFilesIn(directory: string): Promise<string[]> {
+  return filesBelow(directory, isFixtureFile);
+}
+
+/** Whether the name is that of a file of `posthorn test`: `orders.fixtures.yaml`. */
+export function isFixtureFile(name: string): boolean {
+  return /(^|\.)fixtures\.ya?ml$/i.test(name);
+}
+
+async function filesBelow(directory: string, isWanted: (name: string) => boolean): Promise<string[]> {
   const files: string[] = [];
   for (const entry of await readdir(directory, { withFileTypes: true })) {
     if (entry.name.startsWith('.')) continue;
     const path = join(directory, entry.name);
-    if (entry.isDirectory()) files.push(...(await manifestFilesIn(path)));
-    else if (/\.(ya?ml|json)$/i.test(entry.name) && (await isFileOrGone(path))) files.push(path);
+    if (entry.isDirectory()) files.push(...(await filesBelow(path, isWanted)));
+    else if (isWanted(entry.name) && (await isFileOrGone(path))) files.push(path);
   }
   return files.sort();
 }

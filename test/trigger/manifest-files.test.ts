@@ -1,7 +1,13 @@
 import { symlink } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import t from 'tap';
-import { hasErrors, manifestFilesIn, problemText, readManifestFile } from '../../broker/trigger/manifest-files.ts';
+import {
+  fixtureFilesIn,
+  hasErrors,
+  manifestFilesIn,
+  problemText,
+  readManifestFile,
+} from '../../broker/trigger/manifest-files.ts';
 import { triggerWith } from './said-of.ts';
 
 const trigger = triggerWith("  subscriber: { uri: 'http://orders:8080/' }");
@@ -14,12 +20,20 @@ t.test('the manifest files of a directory are those that end so, in folders too,
     'README.md': '',
     '.hidden.yaml': trigger,
     '.git': { 'd.yaml': trigger },
-    shop: { 'e.yaml': trigger, 'f.yaml': { 'no-manifest.txt': '' } },
+    shop: { 'e.yaml': trigger, 'e.fixtures.yaml': '', 'f.yaml': { 'no-manifest.txt': '' } },
+    'fixtures.yml': '',
+    'my-fixtures.yaml': trigger,
   });
   const files = await manifestFilesIn(directory);
   t.strictSame(
     files.map((file) => relative(directory, file)),
-    ['a.yml', 'b.yaml', 'c.JSON', join('shop', 'e.yaml')],
+    ['a.yml', 'b.yaml', 'c.JSON', 'my-fixtures.yaml', join('shop', 'e.yaml')],
+  );
+  const fixtures = await fixtureFilesIn(directory);
+  t.strictSame(
+    fixtures.map((file) => relative(directory, file)),
+    ['fixtures.yml', join('shop', 'e.fixtures.yaml')],
+    'the fixtures of posthorn test are apart',
   );
 });
 
