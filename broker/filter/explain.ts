@@ -120,8 +120,8 @@ function judgeAttributes(
     const asked = dialect === 'attributes' && text === '' ? 'present' : dialect === 'attributes' ? 'exact' : dialect;
     const passes = value !== undefined && holds(asked, value, text);
     const message = passes
-      ? `${name} ${shownValue(value)} ${words[asked].is}${asked === 'present' ? '' : ` ${shownValue(text)}`}`
-      : `${name} ${words[asked].must}${asked === 'present' ? '' : ` ${shownValue(text)}`}, ${butIs(name, value, text, attributes)}`;
+      ? `${name} ${passing(asked, value, text)}`
+      : `${name} ${words[asked]}${asked === 'present' ? '' : ` ${shownValue(text)}`}, ${butIs(name, value, text, attributes)}`;
     const reason: Reason = {
       field: formatPath([...path, name]),
       message,
@@ -137,12 +137,25 @@ function judgeAttributes(
 /** How one attribute is compared; `present` is the `""` of Knative's older filter, for which an empty value is absent. */
 type Comparison = 'exact' | 'prefix' | 'suffix' | 'present';
 
-const words: Readonly<Record<Comparison, { readonly is: string; readonly must: string }>> = {
-  exact: { is: 'is', must: 'must be' },
-  prefix: { is: 'begins with', must: 'must begin with' },
-  suffix: { is: 'ends with', must: 'must end with' },
-  present: { is: 'is there', must: 'must be there and not empty' },
+const words: Readonly<Record<Comparison, string>> = {
+  exact: 'must be',
+  prefix: 'must begin with',
+  suffix: 'must end with',
+  present: 'must be there and not empty',
 };
+
+function passing(asked: Comparison, value: string, wanted: string): string {
+  switch (asked) {
+    case 'exact':
+      return `is ${shownValue(value)}`;
+    case 'prefix':
+      return `${shownValue(value)} begins with ${shownValue(wanted)}`;
+    case 'suffix':
+      return `${shownValue(value)} ends with ${shownValue(wanted)}`;
+    case 'present':
+      return `is there: ${shownValue(value)}`;
+  }
+}
 
 function holds(asked: Comparison, value: string, wanted: string): boolean {
   switch (asked) {

@@ -101,10 +101,10 @@ const cases: readonly (readonly [does: string, filters: readonly Filter[], lines
       cesql('count > 41'),
     ],
     [
-      'spec.filters[0].exact.id: id "1" is "1"',
+      'spec.filters[0].exact.id: id is "1"',
       'spec.filters[1].not: does not pass, as it should be',
       '  spec.filters[1].not.exact.type: type must be "a", but is "com.example.created"',
-      'spec.filter.attributes.subject: subject "cart/Ä" is there',
+      'spec.filter.attributes.subject: subject is there: "cart/Ä"',
       'spec.filters[3].cesql: count > 41 is TRUE, as count is "42"',
     ],
   ],
