@@ -1,10 +1,13 @@
+import { parseArgs } from 'node:util';
 import { type KafkaCluster, startKafkaCluster } from '../test/support/kafka/cluster.ts';
+import { dispatch } from './dispatch.ts';
 import { isolation } from './isolation.ts';
 import { ordered } from './ordered.ts';
 
 /**
- * `npm run bench -- NAME [--rounds N] [--seconds N]`: measures one line of the benchmark on a real Kafka, which it starts
- * unless KAFKA_BROKERS names one, and prints the figures beside their target. Load goes to 127.0.0.1 only.
+ * `npm run bench -- NAME… [--rounds N] [--seconds N] [--peer 'COMMAND']`: measures these lines of the benchmark, or all,
+ * on a real Kafka, which it starts unless KAFKA_BROKERS names one, and prints the figures beside their targets. Load goes
+ * to 127.0.0.1 only.
  */
 
 /** What a line of the benchmark is given. */
@@ -15,6 +18,8 @@ export interface BenchOptions {
   readonly rounds: number;
   /** Of one measurement; each line has its own default. */
   readonly seconds: number | undefined;
+  /** A command that is measured beside ours: it reads TOPIC as GROUP from BROKERS and POSTs to URL. */
+  readonly peer: string | undefined;
   /** Aborts on Ctrl-C. */
   readonly signal: AbortSignal;
 }
@@ -22,7 +27,7 @@ export interface BenchOptions {
 /** Prints its figures; resolves with whether each target was met. */
 export type BenchLine = (options: BenchOptions) => Promise<boolean>;
 
-const lines: Readonly<Record<string, BenchLine>> = { ordered, isolation };
+const lines: Readonly<Record<string, BenchLine>> = { dispatch, ordered, isolation };
 
 const interrupted = new AbortController();
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
@@ -31,13 +36,13 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
 
 let cluster: KafkaCluster | null = null;
 try {
-  const { names, rounds, seconds } = parse(process.argv.slice(2));
+  const { names, ...measured } = parse(process.argv.slice(2));
   const given = process.env.KAFKA_BROKERS;
   cluster = given ? null : await startKafkaCluster();
   const brokers = given ?? cluster?.brokers.join() ?? '';
   for (const name of names) {
     console.log(`\n## ${name}`);
-    const isMet = await lines[name]?.({ brokers, rounds, seconds, signal: interrupted.signal });
+    const isMet = await lines[name]?.({ brokers, ...measured, signal: interrupted.signal });
     if (!isMet) process.exitCode = 1;
   }
 } catch (error) {
@@ -47,21 +52,25 @@ try {
   await cluster?.stop();
 }
 
-function parse(args: readonly string[]): { names: string[]; rounds: number; seconds: number | undefined } {
-  const names: string[] = [];
-  const numbers: Record<string, number> = {};
-  for (let i = 0; i < args.length; i++) {
-    const arg = args[i] ?? '';
-    if (arg === '--rounds' || arg === '--seconds') {
-      const number = Number(args[++i]);
-      if (!Number.isSafeInteger(number) || number < 1) throw new Error(`${arg} needs a whole number from 1 on`);
-      numbers[arg] = number;
-    } else if (arg in lines) names.push(arg);
-    else throw new Error(`no line ${arg}; there are ${Object.keys(lines).join(', ')} (and --rounds N, --seconds N)`);
-  }
+function parse(args: readonly string[]) {
+  const text = { type: 'string' } as const;
+  const { values, positionals: names } = parseArgs({
+    args: [...args],
+    options: { rounds: text, seconds: text, peer: text },
+    allowPositionals: true,
+  });
+  const unknown = names.find((name) => !Object.hasOwn(lines, name));
+  if (unknown !== undefined) throw new Error(`no line ${unknown}; there are ${Object.keys(lines).join(', ')}`);
   return {
     names: names.length > 0 ? names : Object.keys(lines),
-    rounds: numbers['--rounds'] ?? 3,
-    seconds: numbers['--seconds'],
+    rounds: numberOf('--rounds', values.rounds) ?? 3,
+    seconds: numberOf('--seconds', values.seconds),
+    peer: values.peer,
   };
+}
+
+function numberOf(name: string, value: string | undefined): number | undefined {
+  if (value === undefined) return undefined;
+  if (!/^[1-9]\d{0,5}$/.test(value)) throw new Error(`${name} ${value}: must be a whole number from 1 on`);
+  return Number(value);
 }

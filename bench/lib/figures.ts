@@ -11,7 +11,16 @@ export function cpuSecondsOf(pid: number): number {
 
 /** Resident memory of a process in MiB. */
 export function residentMiB(pid: number): number {
-  const line = /^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'latin1'));
+  return memoryMiB(pid, 'VmRSS');
+}
+
+/** The most resident memory that a process has had so far, in MiB. */
+export function peakMiB(pid: number): number {
+  return memoryMiB(pid, 'VmHWM');
+}
+
+function memoryMiB(pid: number, field: 'VmRSS' | 'VmHWM'): number {
+  const line = new RegExp(`^${field}:\\s+(\\d+) kB`, 'm').exec(readFileSync(`/proc/${pid}/status`, 'latin1'));
   return Number(line?.[1] ?? 0) / 1_024;
 }
 

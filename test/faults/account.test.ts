@@ -29,11 +29,11 @@ function accountOf(arrivals: readonly number[], more: (ledger: FaultLedger) => P
   return { ...first, kills };
 }
 
-/** These events were unsettled when the partition of a process that was killed went to another. */
+/** These events were unsettled when a process was killed and its partition went to another. */
 function exposed(atMs: number, ...events: number[]): Pick<Evidence, 'exposures'> {
   const attempts = new Map(events.map((event) => [event, [1]]));
   const unsettled = { triggers: ['first'], isRetry: false, events: attempts };
-  return { exposures: [{ atMs, cause: 'kill', from: killed, ...unsettled }] };
+  return { exposures: [{ atMs, cause: 'kill', from: { ...killed, endedAtMs: atMs }, ...unsettled }] };
 }
 
 t.test('an event that neither arrived nor is a dead letter is missing', async (t) => {
@@ -81,6 +81,18 @@ t.test('a kill explains that what was unsettled and begun before it arrives agai
   t.same(accountOf([...arrivals, 1], () => exposed(104.5, 1, 2)).unexplained, [1], 'one was repeated twice');
 });
 
+t.test(
+  'a process that lost its partition, and ended soon after, may have begun with more until it ended',
+  async (t) => {
+    const { exposures } = exposed(101.5, 2);
+    const leaving = (endedAtMs: number): Partial<Evidence> => ({
+      exposures: exposures.map((one) => ({ ...one, cause: 'leave' as const, from: { ...killed, endedAtMs } })),
+    });
+    t.same(accountOf([1, 2, 3, 4, 2], () => leaving(102.5)).unexplained, []);
+    t.same(accountOf([1, 2, 3, 4, 2], () => leaving(101.7)).unexplained, [2]);
+  },
+);
+
 t.test('a delivery that only waited for its next attempt is not repeated by a kill', async (t) => {
   const waiting = (attempt: number): Pick<Evidence, 'exposures'> => ({
     exposures: [
@@ -98,9 +110,10 @@ t.test('a delivery that only waited for its next attempt is not repeated by a ki
 });
 
 t.test('at a kill it counts what was in flight, what was not committed, and what of it was repeated', async (t) => {
+  const { exposures } = exposed(104.5, 1, 2, 4);
   const { kills } = accountOf([1, 2, 3, 4, 1], () => ({
-    ...exposed(104.5, 1, 2, 4),
-    kills: [{ life: killed, atMs: 104.2, open: [{ trigger: 'first', event: 4 }] }],
+    exposures,
+    kills: [{ life: exposures[0]?.from ?? killed, atMs: 104.2, open: [{ trigger: 'first', event: 4 }] }],
   }));
   const [kill] = kills;
   t.match(kill, { slot: 1, atMs: 104.2, inFlight: 1, settledUncommitted: 2, repeated: 1 });

@@ -9,7 +9,7 @@ import { numberOf } from '../support/unsettled.ts';
 import type { Exposure } from './account.ts';
 import { attemptsByEvent, latestAttempts, type NumberedAttempt } from './attempts.ts';
 import { deadLettersIn } from './dead-letters.ts';
-import { groupEntryOf } from './group-history.ts';
+import { type GroupEntry, groupEntryOf } from './group-history.ts';
 import { type GivenUp, GroupTracker, type Handover, unsettledOf } from './handovers.ts';
 import type { FaultLedger } from './ledger.ts';
 import type { Life } from './member.ts';
@@ -54,12 +54,12 @@ export async function kafkaRemains(options: KafkaRemainsOptions): Promise<Remain
     retried.set(name, latestAttempts(its));
     retriesTwice.set(name, repeatedRetries(all));
   }
-  const handovers = await handoversIn(options);
+  const { handovers, entries } = await groupsIn(options);
   return {
     appended,
     deadLettered: await deadLettersIn(log, topics.deadLetter),
     exposures: handovers.map((handover) => exposureOf(handover, options, records)),
-    history: handovers.map(historyLine),
+    history: [...handovers.map(handoverLine), ...entries.map(entryLine), ...options.givenUp.map(givenUpLine)].sort(),
     ...{ retried, retriesTwice },
   };
 }
@@ -83,20 +83,38 @@ function exposureOf(
   };
 }
 
-function historyLine({ atMs, cause, from, group, topic, partition, committed }: Handover): string {
+function handoverLine({ atMs, cause, from, group, topic, partition, committed }: Handover): string {
   const process = `Posthorn ${from.slot} of ${from.startedAtMs}`;
   return `${atMs} ${cause} ${process}: ${group} ${topic}/${partition} committed ${committed.offset} ${committed.metadata}`;
 }
 
+function entryLine(entry: GroupEntry): string {
+  const { kind, group, atMs } = entry;
+  if (kind === 'commit') {
+    const { topic, partition, offset, metadata } = entry;
+    return `${atMs} commit: ${group} ${topic}/${partition} ${offset} ${metadata}`;
+  }
+  const members = entry.members.map(({ host, assignment }) => {
+    const all = Object.entries(assignment).map(([topic, partitions]) => `${topic}/${partitions.join('+')}`);
+    return `${host} has ${all.join(' ')}`;
+  });
+  return `${atMs} generation: ${group} ${members.join('; ')}`;
+}
+
+function givenUpLine({ atMs, group, slot, wasMember }: GivenUp): string {
+  return `${atMs} given up: ${group} by Posthorn ${slot}${wasMember ? '' : ', which may not have been a member'}`;
+}
+
 /** The history of the groups is in one topic, each group's in one partition of it. */
-async function handoversIn({
+async function groupsIn({
   log,
   topics,
   triggers,
   lives,
   slotOf,
   givenUp,
-}: KafkaRemainsOptions): Promise<Handover[]> {
+}: KafkaRemainsOptions): Promise<{ handovers: Handover[]; entries: GroupEntry[] }> {
+  const entries: GroupEntry[] = [];
   const groups = [topics.sharedGroup, topics.retryGroup(0), ...triggers.map(({ name }) => topics.ownGroup(name))];
   const trackers = new Map(
     groups.map((group) => {
@@ -107,10 +125,13 @@ async function handoversIn({
   for (const { partition } of await log.ranges('__consumer_offsets')) {
     for await (const record of recordsOf(log, '__consumer_offsets', partition)) {
       const entry = groupEntryOf(record);
-      if (entry !== null) trackers.get(entry.group)?.take(entry);
+      const tracker = entry === null ? undefined : trackers.get(entry.group);
+      if (entry === null || tracker === undefined) continue;
+      tracker.take(entry);
+      entries.push(entry);
     }
   }
-  return [...trackers.values()].flatMap((tracker) => tracker.handovers).sort((a, b) => a.atMs - b.atMs);
+  return { handovers: [...trackers.values()].flatMap((tracker) => tracker.handovers), entries };
 }
 
 async function* recordsOf(log: Log, topic: string, partition: number): AsyncGenerator<LogRecord> {

@@ -12,7 +12,7 @@ function result(trigger: Partial<TriggerAccount>, more: Partial<SuiteResult> = {
   return {
     account: { sent: 10, triggers: [{ ...fine, ...trigger }], kills },
     ...{ evidence: [], startedMs: 1_000, drainedMs: 500, badEnds: [], failedStarts: [], corrupt: [] },
-    ...{ errors: new Map() },
+    ...{ history: [], errors: new Map() },
     ...more,
   } satisfies SuiteResult;
 }

@@ -24,6 +24,8 @@ const exitCodes = { ok: 0, found: 1, usage: 2, interrupted: 130 } as const;
 
 /** Of so many events what is known is printed; of all it is in the folder of --keep. */
 const evidenceMax = 10;
+/** So many lines of what became of the groups. */
+const historyMax = 400;
 
 /** Of the disk that is to become full: room for the log of a run, and for Posthorn's reserve. */
 const diskMib = 512;
@@ -96,6 +98,7 @@ async function runHere(log: LogKind, options: SeededOptions): Promise<number> {
     tell(`\n${report(result)}\n\n${found.length === 0 ? `${log}: nothing is wrong.` : `${log}: WRONG:`}`);
     for (const one of found) tell(`- ${one}`);
     for (const line of result.evidence.slice(0, evidenceMax)) tell(`  ${line}`);
+    if (result.evidence.length > 0) for (const line of result.history.slice(-historyMax)) tell(`  ${line}`);
     return found.length === 0 ? exitCodes.ok : exitCodes.found;
   } catch (error) {
     if (!interrupt.signal.aborted) throw error;

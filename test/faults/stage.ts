@@ -43,7 +43,7 @@ export interface Remains {
   /** By trigger, the events in the dead-letter topic. */
   readonly deadLettered: ReadonlyMap<string, ReadonlySet<number>>;
   readonly exposures: readonly Exposure[];
-  /** All handovers, a line each; for who looks for what went wrong. */
+  /** What became of consumer groups, a line each that begins with the time; for who looks for what went wrong. */
   readonly history: readonly string[];
   /** As in Evidence, and the next one. */
   readonly retried: ReadonlyMap<string, ReadonlyMap<number, number>>;

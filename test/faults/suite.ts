@@ -41,6 +41,8 @@ export interface SuiteResult {
   readonly account: Account;
   /** What is known of each event with which something is wrong. */
   readonly evidence: readonly string[];
+  /** What became of consumer groups, a line each that begins with the time, in order. */
+  readonly history: readonly string[];
   /** When the first event was sent, milliseconds since 1970. */
   readonly startedMs: number;
   /** After the last fault, until all had arrived, in milliseconds; null: patience ended before that. */
@@ -107,6 +109,7 @@ export async function runSuite(options: SuiteOptions): Promise<SuiteResult> {
     return {
       account: result,
       evidence: lines,
+      history: remains.history,
       ...{ startedMs, drainedMs, corrupt: ledger.corrupt, errors: notes.errors },
       badEnds: livesOf(members).filter(isBadEnd),
       failedStarts: members.flatMap((member) => member.failedStarts),
