@@ -5,6 +5,8 @@ export interface Command {
   readonly summary: string;
   /** After `posthorn NAME`: `-f FILE|DIR [-n NAMESPACE]`. */
   readonly usage: string;
+  /** What the usage can't say, as a paragraph below it. */
+  readonly about?: string;
   readonly options: readonly Option[];
   readonly examples: readonly { readonly command: string; readonly does: string }[];
   /** Throws PosthornError for whatever a user can mend; main prints its message without a stack and exits with 1. */

@@ -33,7 +33,7 @@ export function commandHelp(command: Command): string {
 
 Usage: posthorn ${command.name} ${command.usage}
 
-${command.options.length === 0 ? '' : `Options:\n${table(command.options.map(optionRow))}\n`}Examples:
+${command.about === undefined ? '' : `${wrapped(command.about, 0)}\n`}${command.options.length === 0 ? '' : `Options:\n${table(command.options.map(optionRow))}\n`}Examples:
 ${examples}
 ${exitCodesText}`;
 }

@@ -15,6 +15,7 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   get: async () => (await import('./get.ts')).get,
   delete: async () => (await import('./delete.ts')).deleteCommand,
   check: async () => (await import('./check.ts')).check,
+  match: async () => (await import('./match.ts')).match,
 };
 
 const helpOption: Option = { name: 'help', short: 'h', help: 'Show this' };

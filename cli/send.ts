@@ -1,32 +1,17 @@
-import { readFile } from 'node:fs/promises';
-import { buffer } from 'node:stream/consumers';
 import { Pool } from 'undici';
 import { type Clock, sleep, systemClock } from '../runtime/clock.ts';
-import { messageOf, UsageError } from '../runtime/errors.ts';
+import { UsageError } from '../runtime/errors.ts';
 import { onStopSignals } from '../runtime/lifecycle.ts';
-import { type Command, type ExitCode, exitCodes, type Invocation, type Option } from './command.ts';
-import { type GivenOptions, listOption, textOption, wholeNumber } from './options.ts';
+import { type Command, type ExitCode, exitCodes, type Invocation } from './command.ts';
+import { type GivenOptions, textOption, wholeNumber } from './options.ts';
 import { type PostOptions, post } from './send/post.ts';
 import { showProgress } from './send/progress.ts';
-import { lines, payloads, repeated, type Source, type Template } from './send/sources.ts';
+import { lines, payloads, repeated, type Source } from './send/sources.ts';
 import { Tally } from './send/tally.ts';
+import { dataOf, dataOption, templateOf, templateOptions } from './send/template.ts';
 
 const defaultUrl = 'http://127.0.0.1:8080';
 const defaultConcurrency = 32;
-
-const templateOptions: readonly Option[] = [
-  { name: 'type', value: 'TYPE', help: 'Type of the event, as com.example.order.created' },
-  { name: 'source', value: 'URI', help: 'Source of the event (default /posthorn/send)' },
-  { name: 'id', value: 'ID', help: 'Id of the event (default a new UUID)' },
-  { name: 'subject', value: 'TEXT', help: 'Subject of the event' },
-  { name: 'time', value: 'TIME', help: 'Time of the event, RFC 3339 (default now)' },
-  { name: 'extension', short: 'e', value: 'NAME=VALUE', multiple: true, help: 'Any other attribute' },
-  {
-    name: 'content-type',
-    value: 'TYPE',
-    help: 'Media type of the data (default application/json where it is JSON, else text/plain or application/octet-stream)',
-  },
-];
 
 export const send: Command = {
   name: 'send',
@@ -34,7 +19,7 @@ export const send: Command = {
   usage: '--type TYPE [--data DATA] | --file FILE | --dir DIR  [OPTIONS]',
   options: [
     ...templateOptions,
-    { name: 'data', short: 'd', value: 'DATA', help: 'The data; @FILE reads it from a file, - from standard input' },
+    dataOption,
     { name: 'count', value: 'N', help: 'Send the event so many times, each with an id of its own (default 1)' },
     {
       name: 'file',
@@ -230,32 +215,6 @@ async function sourceOf({ options, stdin }: Invocation): Promise<Source> {
 function refuse(options: GivenOptions, name: string, others: readonly string[]): void {
   const other = others.find((one) => options[one] !== undefined);
   if (other !== undefined) throw new UsageError(`--${other} and --${name} do not go together`);
-}
-
-function templateOf(options: GivenOptions): Template {
-  const extensions = listOption(options, 'extension').map((text): [string, string] => {
-    const at = text.indexOf('=');
-    if (at < 1) throw new UsageError(`--extension takes NAME=VALUE, not ${text}`);
-    return [text.slice(0, at), text.slice(at + 1)];
-  });
-  return {
-    type: textOption(options, 'type'),
-    source: textOption(options, 'source'),
-    id: textOption(options, 'id'),
-    subject: textOption(options, 'subject'),
-    time: textOption(options, 'time'),
-    contentType: textOption(options, 'content-type'),
-    extensions: new Map(extensions),
-  };
-}
-
-async function dataOf(text: string | undefined, stdin: NodeJS.ReadableStream): Promise<Buffer | undefined> {
-  if (text === undefined) return undefined;
-  if (text === '-') return buffer(stdin);
-  if (!text.startsWith('@')) return Buffer.from(text);
-  return readFile(text.slice(1)).catch((error: unknown) => {
-    throw new UsageError(`--data: ${messageOf(error)}`, { cause: error });
-  });
 }
 
 function addressOf(options: GivenOptions): { origin: string; path: string } {

@@ -9,7 +9,7 @@ export interface JudgedPart {
   readonly passes: boolean;
   /** Whether it has no value for this event. */
   readonly isError: boolean;
-  /** `is TRUE`, `is FALSE`, or `has no value: ` and the error. */
+  /** `holds`, `does not hold`, or `can't be evaluated: ` and the error. */
   readonly outcome: string;
   /** The attributes that it looks at, with their values; null for one that the event lacks. */
   readonly seen: Readonly<Record<string, string | null>>;
@@ -27,7 +27,7 @@ export function judgeExpression(expression: string, attributes: CloudEvent['attr
     const result = cast(value, 'Boolean');
     const problem = errors[0]?.message ?? (result === undefined ? castProblem(value, 'Boolean') : null);
     const isError = problem !== null;
-    const outcome = isError ? `has no value: ${problem}` : result === true ? 'is TRUE' : 'is FALSE';
+    const outcome = isError ? `can't be evaluated: ${problem}` : result === true ? 'holds' : 'does not hold';
     return { text, passes: !isError && result === true, isError, outcome, seen };
   });
 }

@@ -94,7 +94,7 @@ function anyOf(judged: readonly Judgement[], field: string): Judgement {
   const [best, ...others] = judged.toSorted(byNearness);
   if (best?.passes) return best;
   const message =
-    others.length === 0 ? 'its one alternative must pass, but does not' : `none of its ${judged.length} passes`;
+    others.length === 0 ? 'this must hold, but does not' : `one of these ${judged.length} must hold, but none does`;
   const because = judged.flatMap(({ reasons }) => reasons);
   const { conditions, met, likeness } = best ?? { conditions: 1, met: 0, likeness: 0 };
   return { passes: false, conditions, met, likeness, reasons: [{ field, message, seen: {}, because }] };
@@ -102,7 +102,7 @@ function anyOf(judged: readonly Judgement[], field: string): Judgement {
 
 /** One condition, however many there are within it. */
 function opposite({ passes, reasons }: Judgement, field: string): Judgement {
-  const message = passes ? 'must not pass, but does' : 'does not pass, as it should be';
+  const message = passes ? 'this must not hold, but does' : 'this does not hold, as it should be';
   const reason: Reason = { field, message, seen: {}, because: reasons };
   return { passes: !passes, conditions: 1, met: passes ? 0 : 1, likeness: passes ? 0 : 1, reasons: [reason] };
 }
@@ -204,17 +204,18 @@ function judgeCesql(expression: string, { attributes }: CloudEvent, field: strin
     conditions: parts.length,
     met: parts.length - failed.length,
     likeness: failed.length === 0 ? 1 : 0,
-    reasons: told.map(({ text, outcome, seen }): Reason => {
-      return { field, message: `${cut(text)} ${outcome}${valuesOf(seen)}`, seen, because: [] };
+    reasons: told.map(({ text, outcome, seen, isError }): Reason => {
+      return { field, message: `${cut(text)} ${outcome}${valuesOf(seen, isError)}`, seen, because: [] };
     }),
   };
 }
 
-/** `, as type is "a" and subject is missing`. */
-function valuesOf(seen: Reason['seen']): string {
-  const values = Object.entries(seen).map(
-    ([name, value]) => `${name} is ${value === null ? 'missing' : shownValue(value)}`,
-  );
+/** `, as type is "a" and subject is missing`; an error tells itself what is missing. */
+function valuesOf(seen: Reason['seen'], isError: boolean): string {
+  const values = Object.entries(seen).flatMap(([name, value]) => {
+    if (value === null) return isError ? [] : [`${name} is missing`];
+    return [`${name} is ${shownValue(value)}`];
+  });
   if (values.length === 0) return '';
   return `, as ${values.length === 1 ? values[0] : `${values.slice(0, -1).join(', ')} and ${values.at(-1)}`}`;
 }

@@ -1,17 +1,14 @@
-import { isUtf8 } from 'node:buffer';
-import { randomUUID } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { join, relative, sep } from 'node:path';
 import { Readable } from 'node:stream';
-import { newAttributes } from '../../event/event.ts';
 import { encodeBinary } from '../../event/http.ts';
-import { checkJson, isJson, JsonError } from '../../event/json-slice.ts';
+import { checkJson, JsonError } from '../../event/json-slice.ts';
 import { isJsonType } from '../../event/media-type.ts';
-import { checkAttributes } from '../../event/validate.ts';
 import { messageOf, PosthornError, UsageError } from '../../runtime/errors.ts';
 import { type Line, linesOf } from './lines.ts';
 import type { Outgoing } from './post.ts';
+import { eventOf, type Template } from './template.ts';
 
 /** Events to send, one at a time. */
 export interface Source {
@@ -29,19 +26,6 @@ export interface Unsendable {
   readonly where: string;
   readonly problem: string;
 }
-
-/** The attributes that the flags give; what is absent has a default. */
-export interface Template {
-  readonly type: string | undefined;
-  readonly source: string | undefined;
-  readonly id: string | undefined;
-  readonly subject: string | undefined;
-  readonly time: string | undefined;
-  readonly contentType: string | undefined;
-  readonly extensions: ReadonlyMap<string, string>;
-}
-
-const defaultSource = '/posthorn/send';
 
 /** No server takes a larger event. */
 const lineMaxBytes = 64 * 1_048_576;
@@ -149,7 +133,7 @@ export async function payloads(directory: string, template: Template): Promise<S
 }
 
 /** What keeps the data from being JSON, or null. */
-function jsonProblem(data: Buffer): string | null {
+export function jsonProblem(data: Buffer): string | null {
   if (data.length === 0) return 'the file is empty, which is not JSON';
   try {
     checkJson(data);
@@ -169,26 +153,11 @@ function placeOf(before: Buffer): string {
 
 /** @throws EventError */
 function outgoing(where: string, template: Template, data: Buffer | undefined): Outgoing {
-  const attributes = newAttributes();
-  attributes.specversion = '1.0';
-  attributes.id = template.id ?? randomUUID();
-  attributes.source = template.source ?? defaultSource;
-  attributes.type = template.type;
-  attributes.subject = template.subject;
-  attributes.time = template.time ?? new Date().toISOString();
-  attributes.datacontenttype = data === undefined ? template.contentType : (template.contentType ?? typeOf(data));
-  for (const [name, value] of template.extensions) attributes[name] = value;
-  checkAttributes(attributes);
-  return { where, ...encodeBinary({ attributes, data }) };
-}
-
-function typeOf(data: Buffer): string {
-  if (isJson(data)) return 'application/json';
-  return isUtf8(data) ? 'text/plain; charset=utf-8' : 'application/octet-stream';
+  return { where, ...encodeBinary(eventOf(template, data)) };
 }
 
 /** Windows editors begin a file with the byte order mark, which is no JSON. */
-function withoutMark(bytes: Buffer): Buffer {
+export function withoutMark(bytes: Buffer): Buffer {
   return bytes.subarray(0, 3).equals(byteOrderMark) ? bytes.subarray(3) : bytes;
 }
 

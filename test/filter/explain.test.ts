@@ -79,7 +79,7 @@ const cases: readonly (readonly [does: string, filters: readonly Filter[], lines
     'any: why each alternative fails',
     [any(exact({ type: 'a' }), exact({ source: '/shop', id: '2' }))],
     [
-      'spec.filters[0].any: none of its 2 passes',
+      'spec.filters[0].any: one of these 2 must hold, but none does',
       '  spec.filters[0].any[0].exact.type: type must be "a", but is "com.example.created"',
       '  spec.filters[0].any[1].exact.id: id must be "2", but is "1"',
     ],
@@ -88,7 +88,7 @@ const cases: readonly (readonly [does: string, filters: readonly Filter[], lines
     'not: what passes and must not',
     [not(any(exact({ type: 'a' }), { dialect: 'prefix', attributes: { source: '/s' } }))],
     [
-      'spec.filters[0].not: must not pass, but does',
+      'spec.filters[0].not: this must not hold, but does',
       '  spec.filters[0].not.any[1].prefix.source: source "/shop" begins with "/s"',
     ],
   ],
@@ -102,38 +102,38 @@ const cases: readonly (readonly [does: string, filters: readonly Filter[], lines
     ],
     [
       'spec.filters[0].exact.id: id is "1"',
-      'spec.filters[1].not: does not pass, as it should be',
+      'spec.filters[1].not: this does not hold, as it should be',
       '  spec.filters[1].not.exact.type: type must be "a", but is "com.example.created"',
       'spec.filter.attributes.subject: subject is there: "cart/Ä"',
-      'spec.filters[3].cesql: count > 41 is TRUE, as count is "42"',
+      'spec.filters[3].cesql: count > 41 holds, as count is "42"',
     ],
   ],
   [
     'CESQL: the part that is FALSE, with the values of its attributes',
     [cesql("source = '/shop' AND (type LIKE 'com.%' AND (count > 50 or id = 'x')) AND subject = 'a'")],
     [
-      'spec.filters[0].cesql: count > 50 OR id = \'x\' is FALSE, as count is "42" and id is "1"',
-      'spec.filters[0].cesql: subject = \'a\' is FALSE, as subject is "cart/Ä"',
+      'spec.filters[0].cesql: count > 50 OR id = \'x\' does not hold, as count is "42" and id is "1"',
+      'spec.filters[0].cesql: subject = \'a\' does not hold, as subject is "cart/Ä"',
     ],
   ],
   [
     'CESQL: the error, and what the part looks at',
     [cesql("source = '/shop' AND subject + count > 1 AND id = '1'")],
     [
-      'spec.filters[0].cesql: subject + count > 1 has no value: the String "cart/Ä" is no Integer: expected digits with or without a sign, from -2147483648 to 2147483647, as subject is "cart/Ä" and count is "42"',
+      `spec.filters[0].cesql: subject + count > 1 can't be evaluated: the String "cart/Ä" is no Integer: expected digits with or without a sign, from -2147483648 to 2147483647, as subject is "cart/Ä" and count is "42"`,
     ],
   ],
   [
     'CESQL: errors behind a part that is FALSE are never met',
     [cesql('EXISTS sequence AND sequence > 3')],
-    ['spec.filters[0].cesql: EXISTS sequence is FALSE, as sequence is missing'],
+    ['spec.filters[0].cesql: EXISTS sequence does not hold, as sequence is missing'],
   ],
   [
     'CESQL: what OR joins stays whole, as it binds no looser than AND',
     [cesql("id = '2' OR id = '3' AND type = 'x'")],
     [
-      "spec.filters[0].cesql: id = '2' OR id = '3' is FALSE, as id is \"1\"",
-      'spec.filters[0].cesql: type = \'x\' is FALSE, as type is "com.example.created"',
+      "spec.filters[0].cesql: id = '2' OR id = '3' does not hold, as id is \"1\"",
+      'spec.filters[0].cesql: type = \'x\' does not hold, as type is "com.example.created"',
     ],
   ],
 ];

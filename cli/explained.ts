@@ -1,0 +1,23 @@
+import type { Explanation, Reason } from '../broker/filter/explain.ts';
+
+/** Reasons as indented lines, those within others below them; each with its place below `spec`. */
+export function reasonLines(reasons: readonly Reason[], indent: string): string {
+  return reasons
+    .map(
+      ({ field, message, because }) =>
+        `${indent}${printable(message)}  (${field.replace(/^spec\./, '')})\n${reasonLines(because, `${indent}  `)}`,
+    )
+    .join('');
+}
+
+/** `2 of 3 conditions met`. */
+export function metText({ conditions, met }: Explanation): string {
+  if (conditions === 0) return 'it has no filter';
+  if (conditions === 1) return met === 1 ? 'its condition is met' : 'its condition is not met';
+  return `${met} of ${conditions} conditions met`;
+}
+
+/** Text that strangers may have written, without what a terminal would obey. */
+export function printable(text: string): string {
+  return text.replace(/\p{Cc}/gu, '\ufffd');
+}
