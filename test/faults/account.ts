@@ -161,15 +161,18 @@ function wasBegun(evidence: Evidence, exposure: Exposure, trigger: string, event
   return exposure.isRetry ? latest > attempt : latest >= attempt;
 }
 
-/** A process may send a request after the partition is another's, until it hears of that, or ends. */
+/**
+ * A process may send a request after the partition is another's, until it hears of that, or ends; and the subscriber may
+ * read it only after the process was killed.
+ */
 function wasSent(
   { ledger }: Evidence,
-  { from, isRetry }: Exposure,
+  { atMs, from, isRetry }: Exposure,
   trigger: string,
   event: number,
   attempt: number,
 ): boolean {
-  const untilMs = from.endedAtMs ?? Number.POSITIVE_INFINITY;
+  const untilMs = Math.max(atMs, from.endedAtMs ?? Number.POSITIVE_INFINITY);
   for (const request of ledger.requests.get(trigger)?.get(event) ?? []) {
     const isFrom = request.slot === from.slot && request.atMs >= from.startedAtMs && request.atMs <= untilMs;
     // Only a retry topic knows attempts: an ordered delivery is tried again in its place.
