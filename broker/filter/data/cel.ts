@@ -1,0 +1,82 @@
+import { type ASTNode, TypeError as CelTypeError, Environment, ParseError } from '@marcbachmann/cel-js';
+import { DataFilterSyntaxError } from './errors.ts';
+
+/** An annotation that anybody reads is shorter, and one that nobody does must not hold up the registry. */
+export const expressionCharactersMax = 16_384;
+
+/**
+ * The package parses and checks types. It is not let evaluate: that can't be interrupted, and its regular expressions
+ * may take for ever.
+ */
+const environment = new Environment({
+  homogeneousAggregateLiterals: false,
+  limits: { maxAstNodes: 4_000, maxDepth: 100, maxListElements: 4_000, maxMapEntries: 4_000 },
+})
+  .registerVariable('data', 'dyn')
+  .registerVariable('event', 'map<string, string>')
+  .registerFunction('matches(string, string): bool', () => false);
+
+export interface ParsedCel {
+  readonly tree: ASTNode;
+  /** @throws DataFilterSyntaxError where types never fit, and where it can't be true or false */
+  checkTypes(): void;
+}
+
+/** Parses an expression of CEL. @throws DataFilterSyntaxError */
+export function parseCel(expression: string): ParsedCel {
+  if (expression.length > expressionCharactersMax) {
+    const problem = `the expression has ${expression.length} characters, at most ${expressionCharactersMax} are taken`;
+    throw new DataFilterSyntaxError(0, problem);
+  }
+  if (expression.trim() === '') throw new DataFilterSyntaxError(0, 'an expression is wanted, like data.amount > 100');
+  const parsed = attempt(expression, () => environment.parse(expression));
+  return {
+    tree: parsed.ast,
+    checkTypes() {
+      const { type, error } = attempt(expression, () => parsed.check());
+      if (error !== undefined) throw refusalOf(error, expression);
+      if (type === 'bool' || type === 'dyn') return;
+      throw new DataFilterSyntaxError(0, `must be true or false for each event, this is of type ${type}`);
+    },
+  };
+}
+
+function attempt<Result>(expression: string, work: () => Result): Result {
+  try {
+    return work();
+  } catch (error) {
+    throw refusalOf(error, expression);
+  }
+}
+
+function refusalOf(error: unknown, expression: string): unknown {
+  if (error instanceof RangeError) return new DataFilterSyntaxError(0, 'the expression is too deep');
+  if (!(error instanceof ParseError || error instanceof CelTypeError)) return error;
+  const position = Math.min(error.range?.start ?? 0, expression.length);
+  return new DataFilterSyntaxError(position, problemOf(error, expression, position));
+}
+
+function problemOf({ code, summary }: ParseError | CelTypeError, expression: string, position: number): string {
+  const rest = expression.slice(position);
+  if (rest.trim() === '') return 'the expression ends where a value is wanted';
+  if (/^=(?!=)/.test(rest)) return 'unexpected =; write == to compare';
+  const [, word] = /^(and|or|not|is|like)\b/i.exec(rest) ?? [];
+  const written = word && cesqlWords[word.toLowerCase()];
+  if (written && code.startsWith('unexpected')) return `unexpected ${word}; write ${written}`;
+  if (code.startsWith('unexpected')) return `unexpected ${shownStart(rest)}`;
+  return summary.replace(/^[A-Z](?=[a-z])/, (letter) => letter.toLowerCase());
+}
+
+/** What those write who know CESQL. */
+const cesqlWords: Readonly<Record<string, string>> = {
+  and: '&&',
+  or: '||',
+  not: '!',
+  is: '== null or has(…)',
+  like: 'startsWith, endsWith, contains or matches',
+};
+
+/** The word or the character that stands there. */
+function shownStart(rest: string): string {
+  return /^\w{1,40}/.exec(rest)?.[0] ?? String.fromCodePoint(rest.codePointAt(0) ?? 0);
+}
