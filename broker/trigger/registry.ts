@@ -1,6 +1,7 @@
 import type { Logger } from 'pino';
 import type { Clock, Timer } from '../../runtime/clock.ts';
 import { messageOf } from '../../runtime/errors.ts';
+import { TriggerTree } from '../filter/index/trigger-tree.ts';
 import { TriggerIndex } from '../filter/trigger-index.ts';
 import { isOutage, LogUnavailableError } from '../log/errors.ts';
 import type { Log } from '../log/log.ts';
@@ -49,7 +50,7 @@ export interface RegistrySnapshot {
   readonly broker: Broker | null;
   /** By uid. */
   readonly triggers: ReadonlyMap<string, Trigger>;
-  /** Over `triggers`; built when it is first asked for. */
+  /** Over `triggers`; made of the one before it when it is first asked something. */
   readonly index: TriggerIndex;
   /** Uids of triggers that exist but of which this version of Posthorn can read no revision. */
   readonly unreadable: ReadonlySet<string>;
@@ -81,6 +82,8 @@ export class RegistryReader implements Registry {
   readonly #logger: Logger;
   readonly #listeners = new Set<() => void>();
   readonly #waiters = new Set<Waiter>();
+  /** Of the snapshots' indexes. */
+  readonly #tree = new TriggerTree();
   #state: RegistryState;
   #snapshot: RegistrySnapshot | null = null;
   #position = 0;
@@ -122,7 +125,7 @@ export class RegistryReader implements Registry {
   }
 
   snapshot(): RegistrySnapshot {
-    this.#snapshot ??= snapshotOf(this.#state);
+    this.#snapshot ??= snapshotOf(this.#state, this.#tree);
     return this.#snapshot;
   }
 
@@ -261,22 +264,18 @@ function checkAgainMs(failures: number): number {
   return Math.min(checkAgainMinMs * 2 ** (failures - 1), checkAgainMaxMs);
 }
 
-function snapshotOf(state: RegistryState): RegistrySnapshot {
+function snapshotOf(state: RegistryState, tree: TriggerTree): RegistrySnapshot {
   const triggers = new Map<string, Trigger>();
   const unreadable = new Set<string>();
   for (const { uid, trigger } of state.triggers.values()) {
     if (trigger === null) unreadable.add(uid);
     else triggers.set(uid, trigger);
   }
-  let index: TriggerIndex | null = null;
   return {
     broker: state.broker?.broker ?? null,
     triggers,
     unreadable,
     discarded: state.discarded,
-    get index() {
-      index ??= new TriggerIndex([...triggers.values()]);
-      return index;
-    },
+    index: new TriggerIndex(triggers, tree),
   };
 }

@@ -290,6 +290,21 @@ t.test('2,000 triggers in one apply', async (t) => {
   );
 });
 
+t.test('an index answers by its own snapshot, before a change and after it', async (t) => {
+  const brokers = await startBrokers(t, await openLog(t));
+  const snapshot = () => brokers.get('default', 'default')?.snapshot();
+  const created = event({ type: 'order.created' });
+  await applyTexts(brokers, [triggerText('a', { type: 'order.created' }), triggerText('b', { type: 'order.created' })]);
+  const before = snapshot();
+  t.strictSame(before?.index.match(created), [...(before?.triggers.values() ?? [])]);
+  await applyTexts(brokers, [triggerText('a', { type: 'order.paid' })]);
+  const after = snapshot();
+  const [a, b] = before?.index.match(created) ?? [];
+  t.equal(a, before?.triggers.get(a?.uid ?? ''));
+  t.strictSame(after?.index.match(created), [b]);
+  t.strictSame(before?.index.match(created), [a, b]);
+});
+
 t.test('after close an apply is refused', async (t) => {
   const brokers = await startBrokers(t, await openLog(t));
   await brokers.close();
