@@ -16,6 +16,7 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   delete: async () => (await import('./delete.ts')).deleteCommand,
   check: async () => (await import('./check.ts')).check,
   match: async () => (await import('./match.ts')).match,
+  test: async () => (await import('./test.ts')).test,
 };
 
 const helpOption: Option = { name: 'help', short: 'h', help: 'Show this' };
