@@ -1,6 +1,6 @@
 import type { DeliveryPolicy, Trigger } from '../broker/trigger/trigger.ts';
 import { shownUrl } from '../runtime/shown-url.ts';
-import type { DeadLetterReason } from '../runtime/tallies.ts';
+import { type DeadLetterReason, type StatusClass, statusClassOf } from '../runtime/tallies.ts';
 import type { Fate, Outcome } from './fate.ts';
 
 /**
@@ -109,4 +109,10 @@ export function retryAfterMs(outcome: Outcome, policy: DeliveryPolicy, nowMs: nu
 export function headerOf(headers: readonly string[], name: string): string | undefined {
   for (let i = 0; i + 1 < headers.length; i += 2) if (headers[i] === name) return headers[i + 1];
   return undefined;
+}
+
+/** For the metrics: what the attempt was answered. */
+export function classOf(outcome: Outcome): StatusClass {
+  if (outcome.kind === 'answered') return statusClassOf(outcome.status);
+  return outcome.cause === 'timeout' ? 'timeout' : 'error';
 }

@@ -9,7 +9,7 @@ import type { CloudEvent } from '../event/event.ts';
 import { toRecord } from '../event/kafka.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { Metrics } from '../runtime/metrics.ts';
-import { type DeadLetterReason, type StatusClass, statusClassOf } from '../runtime/tallies.ts';
+import type { DeadLetterReason } from '../runtime/tallies.ts';
 import type { DurableAppender } from './append.ts';
 import {
   deadLetterEvent,
@@ -20,7 +20,7 @@ import {
   toRawRecord,
   toRawReplyRecord,
 } from './dead-letter.ts';
-import { decide, headerOf, healthOf, retryAfterMs } from './decide.ts';
+import { classOf, decide, headerOf, healthOf, retryAfterMs } from './decide.ts';
 import type { Deliverer } from './deliver.ts';
 import { failureLine } from './failure-line.ts';
 import {
@@ -97,6 +97,11 @@ export class Pipeline {
   postpone(delivery: Delivery, { dueAtMs, reason }: { dueAtMs: number; reason: string }, hold: Hold): void {
     const next = { atMs: dueAtMs, attempt: delivery.attempt, reason };
     void this.#settle(this.#appendRetry(delivery, next, null), hold);
+  }
+
+  /** Gives up a delivery that the subscriber is not to be asked for. */
+  giveUp(delivery: Delivery, category: DeadLetterReason, reason: string, hold: Hold): void {
+    void this.#settle(this.#giveUp(delivery, category, reason, null), hold);
   }
 
   /** A record that can't be read as what it should be goes raw to the dead-letter topic. */
@@ -386,11 +391,6 @@ interface Next {
 
 /** Where a record belongs to no trigger: an empty label is no label for Prometheus. */
 const noTrigger = '';
-
-function classOf(outcome: Outcome): StatusClass {
-  if (outcome.kind === 'answered') return statusClassOf(outcome.status);
-  return outcome.cause === 'timeout' ? 'timeout' : 'error';
-}
 
 function withTrace(record: NewRecord, delivery: Delivery): NewRecord {
   return { ...record, headers: { ...record.headers, ...delivery.trace } };

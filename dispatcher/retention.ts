@@ -1,4 +1,6 @@
 import type { Logger } from 'pino';
+import { sift } from '../broker/filter/data/sift.ts';
+import type { TriggerIndex } from '../broker/filter/trigger-index.ts';
 import type { Log, LogRecord } from '../broker/log/log.ts';
 import { groupAt } from '../broker/trigger/lane-spans.ts';
 import type { Registry } from '../broker/trigger/registry.ts';
@@ -90,7 +92,7 @@ export class RetentionWatch {
   #triggersOf({ triggerUid }: WatchedLane, { event, partition, record }: Undelivered): string[] {
     const { triggers, index } = this.#options.registry.snapshot();
     if (triggerUid !== null) return namesOf([triggers.get(triggerUid)]);
-    const matched = (event ? index.match(event) : []).filter(
+    const matched = (event ? matchedBy(index, event) : []).filter(
       ({ laneSpans }) => groupAt(laneSpans, partition, record.offset) === 'shared',
     );
     const shared = [...triggers.values()].filter(({ lane }) => lane === 'shared');
@@ -166,6 +168,12 @@ function eventOf(record: LogRecord): CloudEvent | null {
   } catch {
     return null;
   }
+}
+
+/** Also those that give it up, as their data filter has no answer. */
+function matchedBy(index: TriggerIndex, event: CloudEvent): Trigger[] {
+  const { passed, undecided } = sift(index.match(event), event);
+  return [...passed, ...undecided.map(({ trigger }) => trigger)];
 }
 
 function namesOf(triggers: readonly (Trigger | undefined)[]): string[] {

@@ -30,6 +30,7 @@ export const deadLetterReasons = [
   'hop_limit',
   'too_large',
   'trigger_deleted',
+  'data_filter',
   'unreadable',
 ] as const;
 export type DeadLetterReason = (typeof deadLetterReasons)[number];

@@ -1,6 +1,7 @@
 import { didYouMean } from '../../runtime/nearest.ts';
 import { readDuration } from './manifest-duration.ts';
 import { describe, type Field } from './manifest-field.ts';
+import { readDataFilter } from './manifest-filters.ts';
 import { type AttemptRate, type Broker, defaultMaxInFlight, type Trigger } from './trigger.ts';
 
 const order = 'kafka.eventing.knative.dev/delivery.order';
@@ -12,9 +13,10 @@ const onGone = 'posthorn.dev/on-gone';
 const consumerGroup = 'posthorn.dev/consumer-group';
 const initialOffset = 'posthorn.dev/initial-offset';
 const deduplicate = 'posthorn.dev/deduplicate';
+const dataFilter = 'posthorn.dev/data-filter';
 
 const known = {
-  Trigger: [maxInFlight, rate, paused, onGone, consumerGroup, order],
+  Trigger: [maxInFlight, rate, paused, onGone, consumerGroup, dataFilter, order],
   Broker: [initialOffset, deduplicate, externalTopic],
 } as const;
 
@@ -39,11 +41,12 @@ const rateUnits: Readonly<Record<string, { readonly perMs: number; readonly atte
   h: { perMs: 3_600_000, attemptsMax: 360_000_000 },
 };
 
-export type TriggerAnnotations = Pick<Trigger, 'lane' | 'maxInFlight' | 'rate' | 'paused' | 'onGone'>;
+export type TriggerAnnotations = Pick<Trigger, 'dataFilter' | 'lane' | 'maxInFlight' | 'rate' | 'paused' | 'onGone'>;
 
 export function readTriggerAnnotations(annotations: Field): TriggerAnnotations {
   checkNames(annotations, 'Trigger');
   return {
+    dataFilter: readDataFilter(annotations.field(dataFilter)) ?? null,
     lane: readLane(annotations),
     maxInFlight: readMaxInFlight(annotations.field(maxInFlight)),
     rate: readRate(annotations.field(rate)) ?? null,

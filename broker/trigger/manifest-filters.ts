@@ -1,5 +1,7 @@
 import { nearest } from '../../runtime/nearest.ts';
 import { CesqlSyntaxError, compileFilter } from '../filter/cesql/cesql.ts';
+import { compileDataFilter } from '../filter/data/data-filter.ts';
+import { DataFilterSyntaxError } from '../filter/data/errors.ts';
 import type { Field } from './manifest-field.ts';
 import type { AttributeValues, Filter } from './trigger.ts';
 
@@ -78,6 +80,19 @@ function readExpression(field: Field): Filter | undefined {
   }
 }
 
+/** Reads an expression over the data of events. */
+export function readDataFilter(field: Field): string | undefined {
+  const expression = field.text();
+  if (expression === undefined) return undefined;
+  try {
+    compileDataFilter(expression);
+    return expression;
+  } catch (error) {
+    if (!(error instanceof DataFilterSyntaxError)) throw error;
+    return field.sayAt(error.position, 'error', error.problem);
+  }
+}
+
 function readNested(field: Field, nesting: number): Filter[] {
   const list = field.list();
   if (list?.length === 0) field.error('must have at least one filter');
@@ -88,7 +103,10 @@ function readAttributes(field: Field, emptyAllowed: boolean): AttributeValues {
   const attributes: [string, string][] = [];
   for (const [name, value, attribute] of field.strings() ?? []) {
     if (name === 'data') {
-      attribute.error('data is not an attribute; filters see the attributes only', 'key');
+      attribute.error(
+        'data is not an attribute; filters see the attributes only, the annotation posthorn.dev/data-filter sees the data',
+        'key',
+      );
     } else if (!/^[a-z0-9]+$/.test(name)) {
       const meant = name
         .toLowerCase()

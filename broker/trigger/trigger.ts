@@ -32,6 +32,8 @@ export interface Trigger {
   readonly owner: string;
   /** All must pass. Empty: every event passes. */
   readonly filters: readonly Filter[];
+  /** An expression of CEL that `compileDataFilter` takes (`posthorn.dev/data-filter`); asked last. Null: none. */
+  readonly dataFilter: string | null;
   /** An absolute http or https URL. */
   readonly subscriberUri: string;
   /** The trigger's own, or its broker's, or the default. */

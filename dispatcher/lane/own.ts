@@ -1,3 +1,4 @@
+import { sift } from '../../broker/filter/data/sift.ts';
 import { compile, type Predicate } from '../../broker/filter/match.ts';
 import type { StartOffsets } from '../../broker/log/log.ts';
 import type { Trigger } from '../../broker/trigger/trigger.ts';
@@ -9,6 +10,7 @@ import { type DecodedRecord, firstDelivery, Intake } from './intake.ts';
 import { KeyQueues } from './key-queues.ts';
 import { type LaneOptions, reportingOf } from './lane.ts';
 import { LaneReader, type TakenRecord } from './reader.ts';
+import { giveUpUndecided } from './undecided.ts';
 
 export interface OwnLaneOptions extends LaneOptions {
   readonly triggerUid: string;
@@ -22,9 +24,9 @@ export interface OwnLaneOptions extends LaneOptions {
 /**
  * The lane of a trigger that has its own consumer group.
  *
- *   take -> decode -> match (while the registry is fresh) -> queue -> the trigger's limit
- *                                                            │  ▲          │
- *                                              ordered: one a key  └─ due ─┘ failed: again in its place
+ *   take -> decode -> match (while the registry is fresh) -> sift -> queue -> the trigger's limit
+ *                                                                    │  ▲          │
+ *                                                      ordered: one a key  └─ due ─┘ failed: again in its place
  *
  * It never spills: what the trigger can't take stays in the topic. Of an ordered trigger the events of a key go out
  * one after the other, and one that fails is tried again in its place and holds its key until it is delivered or dead.
@@ -101,10 +103,19 @@ export class OwnLane {
       const { partition, record } = decoded.taken;
       const isOthers = record.offset >= (this.#ends.get(partition) ?? Number.POSITIVE_INFINITY);
       if (!trigger || isOthers || !this.#filter?.passes(decoded.event)) decoded.taken.settle();
-      else if (isEarly(decoded, this.#options.clock)) delay(this.#options, decoded, trigger, decoded.taken);
-      else this.#queues.push(this.#queued(decoded, trigger));
+      else this.#sift(decoded, trigger);
     }
     this.#place();
+  }
+
+  /** Asks the data filter of the trigger, whose other filters the event passes. */
+  #sift(decoded: DecodedRecord, trigger: Trigger): void {
+    const { passed, undecided } = sift([trigger], decoded.event);
+    for (const one of undecided) giveUpUndecided(this.#options, decoded, one, decoded.taken);
+    if (undecided.length > 0) return;
+    if (passed.length === 0) decoded.taken.settle();
+    else if (isEarly(decoded, this.#options.clock)) delay(this.#options, decoded, trigger, decoded.taken);
+    else this.#queues.push(this.#queued(decoded, trigger));
   }
 
   #queued(decoded: DecodedRecord, trigger: Trigger): QueuedDelivery {

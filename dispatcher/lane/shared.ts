@@ -1,3 +1,4 @@
+import { sift } from '../../broker/filter/data/sift.ts';
 import { groupAt } from '../../broker/trigger/lane-spans.ts';
 import type { Trigger } from '../../broker/trigger/trigger.ts';
 import type { Timer } from '../../runtime/clock.ts';
@@ -9,6 +10,7 @@ import { type DecodedRecord, firstDelivery, Intake } from './intake.ts';
 import { type LaneOptions, reportingOf } from './lane.ts';
 import { LaneReader, type TakenRecord } from './reader.ts';
 import { Spills } from './spills.ts';
+import { giveUpUndecided } from './undecided.ts';
 
 export interface SharedLaneOptions extends LaneOptions {
   readonly group: string;
@@ -19,7 +21,7 @@ export interface SharedLaneOptions extends LaneOptions {
 /**
  * The shared lane: one group reads the events topic once for all triggers.
  *
- *   take -> decode -> match (while the registry is fresh) -> place: the trigger's limit, or its retry topic
+ *   take -> decode -> match (while the registry is fresh) -> sift -> place: the trigger's limit, or its retry topic
  *
  * Deliveries are placed in the order of the log. A trigger that can't take more holds the lane back, or fills the
  * window with what waits for its turn; once another trigger has been idle for 50 ms and would wait, the deliveries of
@@ -83,21 +85,31 @@ export class SharedLane {
       const triggers = index.match(decoded.event).filter(({ laneSpans }) => {
         return groupAt(laneSpans, partition, record.offset) === 'shared';
       });
-      if (triggers.length === 0) decoded.taken.settle();
-      else if (isEarly(decoded, this.#options.clock)) this.#delay(decoded, triggers);
-      else this.#matched.push(decoded, triggers);
+      this.#sift(decoded, triggers);
     }
     this.#place();
+  }
+
+  /** Asks the data filters of the triggers whose other filters it passes. */
+  #sift(decoded: DecodedRecord, triggers: readonly Trigger[]): void {
+    const { passed, undecided } = sift(triggers, decoded.event);
+    const deliveries = passed.length + undecided.length;
+    if (deliveries === 0) {
+      decoded.taken.settle();
+      return;
+    }
+    const hold = shareHold(decoded.taken, deliveries);
+    for (const one of undecided) giveUpUndecided(this.#options, decoded, one, hold);
+    if (isEarly(decoded, this.#options.clock)) {
+      for (const trigger of passed) delay(this.#options, decoded, trigger, hold);
+    } else if (passed.length > 0) {
+      this.#matched.push(decoded, passed, hold);
+    }
   }
 
   #triggerNames(): string[] {
     const { triggers } = this.#options.registry.snapshot();
     return [...triggers.values()].filter(({ lane }) => lane === 'shared').map(({ name }) => name);
-  }
-
-  #delay(decoded: DecodedRecord, triggers: readonly Trigger[]): void {
-    const hold = shareHold(decoded.taken, triggers.length);
-    for (const trigger of triggers) delay(this.#options, decoded, trigger, hold);
   }
 
   /** Places deliveries until one must wait. */
@@ -243,8 +255,9 @@ class MatchedRecords {
   #trigger = 0;
   readonly #waiting = new Map<string, { readonly trigger: Trigger; count: number }>();
 
-  push(decoded: DecodedRecord, triggers: readonly Trigger[]): void {
-    this.#add({ decoded, triggers, hold: shareHold(decoded.taken, triggers.length) }, 0);
+  /** @param hold that the deliveries to the triggers share */
+  push(decoded: DecodedRecord, triggers: readonly Trigger[], hold: Hold): void {
+    this.#add({ decoded, triggers, hold }, 0);
   }
 
   /** @param placed how many of its deliveries don't wait any more */

@@ -16,6 +16,7 @@ export function triggerWith(name: string, filters: readonly Filter[], namespace 
     generation: 1,
     owner: 'test',
     filters,
+    dataFilter: null,
     subscriberUri: 'http://localhost/',
     delivery: defaultDelivery,
     lane: 'shared',

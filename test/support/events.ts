@@ -22,6 +22,7 @@ export function testTrigger(subscriberUri: string, settings: Partial<Trigger> = 
     generation: 1,
     owner: 'test',
     filters: [],
+    dataFilter: null,
     subscriberUri,
     delivery: defaultDelivery,
     lane: 'shared',

@@ -28,6 +28,7 @@ export class LaneDouble {
   readonly delivered: Handled[] = [];
   readonly spilled: Handled[] = [];
   readonly abandoned: GivenUp[] = [];
+  readonly givenUp: (Handled & { readonly category: string; readonly reason: string })[] = [];
   readonly unreadable: LogRecord[] = [];
   readonly postponed: (Handled & { readonly dueAtMs: number })[] = [];
   /** How often requests of revoked records were cut. */
@@ -151,6 +152,10 @@ export class LaneDouble {
       spill: (delivery: Delivery, hold: Hold) => this.spilled.push(handled(delivery, hold)),
       postpone: (delivery: Delivery, { dueAtMs }: { dueAtMs: number }, hold: Hold) => {
         this.postponed.push({ ...handled(delivery, hold), dueAtMs });
+        hold.settle();
+      },
+      giveUp: (delivery: Delivery, category: string, reason: string, hold: Hold) => {
+        this.givenUp.push({ ...handled(delivery, hold), category, reason });
         hold.settle();
       },
       dropRevoked: () => {

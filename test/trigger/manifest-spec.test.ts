@@ -237,7 +237,7 @@ const filters: readonly Case[] = [
       '7:16 error spec.filters[0].exact.Type: the name of an attribute has lower-case letters and digits only; write type',
       '7:25 error spec.filters[0].exact.ce-source: the name of an attribute has lower-case letters and digits only; write source',
       '7:39 error spec.filters[0].exact.my_ext: the name of an attribute has lower-case letters and digits only; write myext',
-      '7:50 error spec.filters[0].exact.data: data is not an attribute; filters see the attributes only',
+      '7:50 error spec.filters[0].exact.data: data is not an attribute; filters see the attributes only, the annotation posthorn.dev/data-filter sees the data',
       '7:59 error spec.filters[0].exact[""]: the name of an attribute has lower-case letters and digits only',
       '7:66 error spec.filters[0].exact.ce_sorce: the name of an attribute has lower-case letters and digits only; write source',
     ],

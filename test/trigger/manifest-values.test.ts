@@ -44,6 +44,7 @@ t.test('a Trigger with little in it has the defaults for the rest', async (t) =>
     name: 'orders',
     broker: 'default',
     filters: [],
+    dataFilter: null,
     subscriberUri: 'http://orders:8080/',
     delivery: defaultDelivery,
     lane: 'shared',
@@ -68,6 +69,7 @@ metadata:
     posthorn.dev/paused: "true"
     posthorn.dev/on-gone: pause
     posthorn.dev/consumer-group: shared
+    posthorn.dev/data-filter: data.amount > 100 && data.country in ['CH', 'DE']
     kafka.eventing.knative.dev/delivery.order: unordered
     example.com/mine: anything
 spec:
@@ -124,6 +126,7 @@ status:
       format: 'json',
       deadLetterSinkUri: 'http://dead.ops.svc.cluster.local/',
     },
+    dataFilter: "data.amount > 100 && data.country in ['CH', 'DE']",
     lane: 'shared',
     maxInFlight: 5,
     rate: { attempts: 50, perMs: 1_000 },

@@ -14,7 +14,12 @@ const environment = new Environment({
 })
   .registerVariable('data', 'dyn')
   .registerVariable('event', 'map<string, string>')
-  .registerFunction('matches(string, string): bool', () => false);
+  .registerFunction('matches(string, string): bool', () => false)
+  .registerFunction('string(google.protobuf.Timestamp): string', () => '')
+  .registerFunction('string(google.protobuf.Duration): string', () => '')
+  .registerFunction('int(google.protobuf.Timestamp): int', () => 0n)
+  .registerFunction('timestamp(google.protobuf.Timestamp): google.protobuf.Timestamp', (value) => value)
+  .registerFunction('duration(google.protobuf.Duration): google.protobuf.Duration', (value) => value);
 
 export interface ParsedCel {
   readonly tree: ASTNode;

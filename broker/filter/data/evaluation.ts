@@ -6,7 +6,7 @@ import type { Value } from './value.ts';
  * expression, one character that a regular expression reads in one state, or `charactersPerStep` characters that are
  * compared or copied: at most about 0.1 µs, so that this many are some milliseconds.
  */
-export const stepsMax = 100_000;
+export const stepsMax = 50_000;
 
 /** Characters of text that one step reads. */
 export const charactersPerStep = 16;

@@ -1,13 +1,16 @@
 import { isUtf8 } from 'node:buffer';
-import type { CloudEvent, CloudEventAttributes } from '../../../event/event.ts';
+import type { CloudEvent } from '../../../event/event.ts';
 import { isJsonType } from '../../../event/media-type.ts';
-import { intMax, intMin, Tagged, uintMax, type Value } from './value.ts';
+import { intMax, intMin, type JsonObject, Tagged, uintMax, type Value } from './value.ts';
 
 /** The largest event that the ingress takes by default: reading it takes some milliseconds. */
 export const dataBytesMax = 1_048_576;
 
 /** Deeper than any data that is meant to be read, and shallow enough for the stack. */
 export const dataNestingMax = 128;
+
+/** A megabyte of texts and numbers that people care for has fewer; one of nothing but brackets takes long to read. */
+export const dataValuesMax = 50_000;
 
 /** What an event has as JSON. */
 export type JsonData =
@@ -21,19 +24,31 @@ export type JsonData =
 export class EventData {
   readonly #event: CloudEvent;
   #json: JsonData | undefined;
+  #attributes: JsonObject | undefined;
 
   constructor(event: CloudEvent) {
     this.#event = event;
   }
 
-  get attributes(): CloudEventAttributes {
-    return this.#event.attributes;
+  /** Those that the event has. */
+  get attributes(): JsonObject {
+    this.#attributes ??= presentOf(this.#event.attributes);
+    return this.#attributes;
   }
 
   json(): JsonData {
     this.#json ??= readJson(this.#event);
     return this.#json;
   }
+}
+
+function presentOf(attributes: CloudEvent['attributes']): JsonObject {
+  const present: Record<string, string> = {};
+  for (const name in attributes) {
+    const value = attributes[name];
+    if (value !== undefined) present[name] = value;
+  }
+  return present;
 }
 
 /**
@@ -47,9 +62,12 @@ function readJson({ data, attributes }: CloudEvent): JsonData {
   if (data.length > dataBytesMax) {
     return unreadable(`the data has ${data.length} bytes, and data filters read at most ${dataBytesMax}`);
   }
-  const { nesting, hasLongNumber } = survey(data);
+  const { nesting, values, hasLongNumber } = survey(data);
   if (nesting > dataNestingMax) {
     return unreadable(`the data is nested ${nesting} deep, and data filters read at most ${dataNestingMax}`);
+  }
+  if (values > dataValuesMax) {
+    return unreadable(`the data has ${values} values, and data filters read at most ${dataValuesMax}`);
   }
   try {
     if (!isUtf8(data)) throw new SyntaxError('it is not UTF-8');
@@ -68,10 +86,19 @@ function unreadable(reason: string): JsonData {
 const quote = 0x22;
 const backslash = 0x5c;
 
-/** How deep it is nested, and whether a number has so many digits that a double may not hold it. */
-function survey(json: Buffer): { readonly nesting: number; readonly hasLongNumber: boolean } {
+interface Survey {
+  /** How deep it is nested. */
+  readonly nesting: number;
+  /** Lists, objects, and what is in them; an empty list counts as two. */
+  readonly values: number;
+  /** Whether a number has so many digits that a double may not hold it. */
+  readonly hasLongNumber: boolean;
+}
+
+function survey(json: Buffer): Survey {
   let depth = 0;
   let nesting = 0;
+  let values = 1;
   let digits = 0;
   let hasLongNumber = false;
   for (let at = 0; at < json.length; at += 1) {
@@ -87,12 +114,15 @@ function survey(json: Buffer): { readonly nesting: number; readonly hasLongNumbe
       while (at < json.length && json[at] !== quote) at += json[at] === backslash ? 2 : 1;
     } else if (byte === 0x5b || byte === 0x7b) {
       depth += 1;
+      values += 1;
       if (depth > nesting) nesting = depth;
     } else if (byte === 0x5d || byte === 0x7d) {
       depth -= 1;
+    } else if (byte === 0x2c) {
+      values += 1;
     }
   }
-  return { nesting, hasLongNumber };
+  return { nesting, values, hasLongNumber };
 }
 
 /** Every whole number of fewer digits is one that a double holds: 2^53 has 16. */

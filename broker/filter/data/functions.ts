@@ -51,13 +51,23 @@ export const functions: ReadonlyMap<string, CelFunction> = new Map<string, CelFu
   ['bool', conversion(toBoolean)],
   ['dyn', conversion((value) => value)],
   ['type', conversion((value) => new TypeValue(typeOf(value)))],
-  ['timestamp', conversion(toTimestamp)],
-  ['duration', conversion(toDuration)],
+  ['timestamp', conversion(toTimestamp, 2)],
+  ['duration', conversion(toDuration, 8)],
   ...timeFunctions.map((name): [string, CelFunction] => [
     name,
-    { called: 'on a value', argumentCount: 1, body: ([value = null]) => partOfTime(name, value) },
+    {
+      called: 'on a value',
+      argumentCount: 1,
+      body: ([value = null], evaluation) => {
+        evaluation.spend(timeSteps);
+        return partOfTime(name, value);
+      },
+    },
   ]),
 ]);
+
+/** To take a time apart. */
+const timeSteps = 16;
 
 function onTexts(body: (text: string, part: string, evaluation: Evaluation) => boolean): CelFunction {
   return {
@@ -83,19 +93,23 @@ function onText(body: (text: string) => string): CelFunction {
 /** To change the case of a text takes so many times as long as to copy it. */
 const textCopies = 4;
 
-function conversion(body: (value: Value, position: number) => Value | Failure | undefined): CelFunction {
+/** @param perCharacter how many steps a character takes to be read; without it texts are read like any */
+function conversion(
+  body: (value: Value, position: number) => Value | Failure | undefined,
+  perCharacter = 1 / charactersPerStep,
+): CelFunction {
   return {
     called: 'alone',
     argumentCount: 1,
     body: ([value = null], evaluation, position) => {
-      if (typeof value === 'string') evaluation.spendText(value.length);
+      if (typeof value === 'string') evaluation.spend(Math.ceil(perCharacter * value.length));
       return body(value, position);
     },
   };
 }
 
 /** Characters that one step compares while a text is searched for a part. */
-const comparedPerStep = 4_096;
+const comparedPerStep = 512;
 
 function contains(text: string, part: string, evaluation: Evaluation): boolean {
   // The search goes on by more than one character at a time, but at the worst compares the part at each.

@@ -14,9 +14,8 @@ export type Value =
   | ReadonlyMap<MapKey, Value>
   | JsonObject;
 
-/** An absent property counts as none. */
 export interface JsonObject {
-  readonly [name: string]: Value | undefined;
+  readonly [name: string]: Value;
 }
 
 /** Numbers are whole here, and of whatever type bigint: 1, 1u and 1.0 are one key. */
@@ -125,5 +124,5 @@ export function mapKeyOf(value: Value): MapKey | undefined {
 /** The keys of a map, as values. */
 export function keysOf(map: ReadonlyMap<MapKey, Value> | JsonObject): readonly MapKey[] {
   if (isMade(map)) return [...map.keys()];
-  return Object.keys(map).filter((name) => map[name] !== undefined);
+  return Object.keys(map);
 }
