@@ -103,6 +103,7 @@ export class BrokerLanes {
       }
     }
     metrics.registryFresh.set({ broker: this.#name }, this.#registry.isFresh() ? 1 : 0);
+    metrics.triggersUnindexed.set({ broker: this.#name }, this.#registry.snapshot().index.unindexed);
     const shared = this.#shared ? [{ ...this.#shared, triggerUid: null }] : [];
     await this.#retention.look([...shared, ...this.#ownLanes.lanes]);
   }

@@ -23,6 +23,7 @@ export interface Metrics {
   readonly consumerDisturbances: Counter<'group'>;
   /** 1 while the broker's triggers are known to be the current ones, else 0. */
   readonly registryFresh: Gauge<'broker'>;
+  readonly triggersUnindexed: Gauge<'broker'>;
 }
 
 /** One attempt: from an answer on the same host to the longest timeout that users give. */
@@ -62,6 +63,7 @@ export function createMetrics(): Metrics {
       for (const trigger of triggers.namesOf(broker)) forgetTrigger(broker, trigger);
       brokers.forget(broker);
       lanes.registryFresh.remove(broker);
+      lanes.triggersUnindexed.remove(broker);
     },
     ...lanes,
   };
@@ -103,6 +105,12 @@ function laneMetrics(registry: Registry) {
     registryFresh: new Gauge({
       name: 'posthorn_registry_fresh',
       help: '1 while the triggers of the broker are known to be the current ones; at 0 nothing is matched.',
+      labelNames: ['broker'],
+      registers,
+    }),
+    triggersUnindexed: new Gauge({
+      name: 'posthorn_triggers_unindexed',
+      help: 'Triggers that name no value to find them by: evaluated for every event, or all that have an attribute.',
       labelNames: ['broker'],
       registers,
     }),

@@ -74,6 +74,7 @@ t.test('a deleted trigger leaves no series behind, even if a delivery of it ends
 
   metrics.broker('default/orders').accepted(1);
   metrics.registryFresh.set({ broker: 'default/orders' }, 1);
+  metrics.triggersUnindexed.set({ broker: 'default/orders' }, 1);
   metrics.forgetBroker('default/orders');
   t.notMatch(await metrics.registry.metrics(), 'default/orders', 'nor does a deleted broker');
 });
