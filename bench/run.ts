@@ -1,18 +1,19 @@
 import { parseArgs } from 'node:util';
 import { type KafkaCluster, startKafkaCluster } from '../test/support/kafka/cluster.ts';
 import { dispatch } from './dispatch.ts';
+import { filter } from './filter.ts';
 import { isolation } from './isolation.ts';
 import { ordered } from './ordered.ts';
 
 /**
  * `npm run bench -- NAME… [--rounds N] [--seconds N] [--peer 'COMMAND']`: measures these lines of the benchmark, or all,
- * on a real Kafka, which it starts unless KAFKA_BROKERS names one, and prints the figures beside their targets. Load goes
- * to 127.0.0.1 only.
+ * on a real Kafka where they need one, which it starts unless KAFKA_BROKERS names one, and prints the figures beside
+ * their targets. Load goes to 127.0.0.1 only.
  */
 
 /** What a line of the benchmark is given. */
 export interface BenchOptions {
-  /** `host:port` of the Kafka. */
+  /** `host:port` of the Kafka; '' where none of the lines needs one. */
   readonly brokers: string;
   /** Figures are medians over this many rounds, which go in turn through all that is compared. */
   readonly rounds: number;
@@ -27,7 +28,10 @@ export interface BenchOptions {
 /** Prints its figures; resolves with whether each target was met. */
 export type BenchLine = (options: BenchOptions) => Promise<boolean>;
 
-const lines: Readonly<Record<string, BenchLine>> = { dispatch, ordered, isolation };
+const lines: Readonly<Record<string, BenchLine>> = { dispatch, ordered, isolation, filter };
+
+/** Lines that need no Kafka. */
+const alone = new Set(['filter']);
 
 const interrupted = new AbortController();
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
@@ -38,7 +42,7 @@ let cluster: KafkaCluster | null = null;
 try {
   const { names, ...measured } = parse(process.argv.slice(2));
   const given = process.env.KAFKA_BROKERS;
-  cluster = given ? null : await startKafkaCluster();
+  cluster = given || names.every((name) => alone.has(name)) ? null : await startKafkaCluster();
   const brokers = given ?? cluster?.brokers.join() ?? '';
   for (const name of names) {
     console.log(`\n## ${name}`);
