@@ -21,6 +21,16 @@ const environment = new Environment({
   .registerFunction('timestamp(google.protobuf.Timestamp): google.protobuf.Timestamp', (value) => value)
   .registerFunction('duration(google.protobuf.Duration): google.protobuf.Duration', (value) => value);
 
+// What `calculate` and `areEqual` take beyond CEL: a number of JSON beside an int may be of any type.
+for (const whole of ['int', 'uint']) {
+  for (const operator of ['+', '-', '*', '/']) {
+    environment.registerOperator(`${whole} ${operator} double: double`, () => 0);
+    environment.registerOperator(`double ${operator} ${whole}: double`, () => 0);
+  }
+  // The package adds `double == int`.
+  environment.registerOperator(`${whole} == double: bool`, () => false);
+}
+
 export interface ParsedCel {
   readonly tree: ASTNode;
   /** @throws DataFilterSyntaxError where types never fit, and where it can't be true or false */
