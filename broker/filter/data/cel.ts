@@ -4,13 +4,19 @@ import { DataFilterSyntaxError } from './errors.ts';
 /** An annotation that anybody reads is shorter, and one that nobody does must not hold up the registry. */
 export const expressionCharactersMax = 16_384;
 
+/** Of literals, names, operators and calls; the check of types takes a millisecond for some hundreds. */
+const partsMax = 4_000;
+
+/** Of parentheses, calls, fields and lists. */
+const nestingMax = 100;
+
 /**
  * The package parses and checks types. It is not let evaluate: that can't be interrupted, and its regular expressions
  * may take for ever.
  */
 const environment = new Environment({
   homogeneousAggregateLiterals: false,
-  limits: { maxAstNodes: 4_000, maxDepth: 100, maxListElements: 4_000, maxMapEntries: 4_000 },
+  limits: { maxAstNodes: partsMax, maxDepth: nestingMax, maxListElements: partsMax, maxMapEntries: partsMax },
 })
   .registerVariable('data', 'dyn')
   .registerVariable('event', 'map<string, string>')
@@ -78,6 +84,11 @@ function problemOf({ code, summary }: ParseError | CelTypeError, expression: str
   const [, word] = /^(and|or|not|is|like)\b/i.exec(rest) ?? [];
   const written = word && cesqlWords[word.toLowerCase()];
   if (written && code.startsWith('unexpected')) return `unexpected ${word}; write ${written}`;
+  if (code === 'limit_exceeded') {
+    return summary.includes('maxDepth')
+      ? `the expression is more than ${nestingMax} levels deep`
+      : `the expression has more than ${partsMax} parts`;
+  }
   if (code.startsWith('unexpected')) return `unexpected ${shownStart(rest)}`;
   return summary.replace(/^[A-Z](?=[a-z])/, (letter) => letter.toLowerCase());
 }

@@ -124,8 +124,8 @@ t.test('expressions have bounds', async (t) => {
   t.equal(refusalOf(sum(150)), '');
   t.match(refusalOf(sum(300)), /^\d+: the expression is more than 200 levels deep$/);
   t.equal(refusalOf(upTo(700, (index) => `data.n == ${index}`).join(' || ')), '', 'a chain is one level');
-  t.match(refusalOf(`${'('.repeat(200)}true${')'.repeat(200)}`), /maxDepth \(100\)/);
-  t.match(refusalOf(`data.n in [${upTo(4_001, () => 1)}]`), /max\w+ \(4000\)/);
+  t.match(refusalOf(`${'('.repeat(200)}true${')'.repeat(200)}`), /^100: the expression is more than 100 levels deep$/);
+  t.match(refusalOf(`data.n in [${upTo(4_001, () => 1)}]`), /: the expression has more than 4000 parts$/);
   t.equal(refusalOf(`data.n in [${upTo(2_000, (index) => index)}]`), '');
   t.equal(
     refusalOf(`'${'x'.repeat(16_383)}' == data.n`),

@@ -31,7 +31,7 @@ const refused: Readonly<Record<string, string>> = {
     '10: 9223372036854775808 is out of range: from -9223372036854775808 to 9223372036854775807',
   "1 + 'a' == data.a": '0: no such overload: int + string',
   'event.type > 1': '0: no such overload: string > int',
-  'data.a + 1': '0: must be true or false for each event, this is of type int',
+  'size(data.a) + 1': '0: must be true or false for each event, this is of type int',
   "'x'": '0: must be true or false for each event, this is of type string',
   'cel.bind(x, data.a, x)': /^\d+: unknown function bind; .*$/.source,
 };
