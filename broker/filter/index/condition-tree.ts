@@ -18,6 +18,10 @@ export class ConditionTree<T> {
     this.#compare = compare;
   }
 
+  get isEmpty(): boolean {
+    return this.#root.isEmpty;
+  }
+
   /** @param conditions in an order in which many items share the first ones */
   add(conditions: readonly Condition[], item: T): void {
     let node = this.#root;

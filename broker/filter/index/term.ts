@@ -78,13 +78,16 @@ export function inOrder(conditions: readonly Condition[]): Condition[] {
   const kept = new Map<string, Condition>();
   for (const condition of conditions) {
     const { attribute, kind, text } = condition;
-    const isImplied =
-      isPresence(condition) &&
-      (requiredAttributes.has(attribute) ||
-        conditions.some((other) => other.attribute === attribute && !isPresence(other)));
-    if (!isImplied) kept.set(`${kind} ${attribute} ${text}`, condition);
+    if (!isPresence(condition)) kept.set(`${kind} ${attribute} ${text}`, condition);
+    else if (!isImplied(attribute, conditions)) kept.set(`there ${attribute}`, { attribute, kind: 'prefix', text: '' });
   }
   return [...kept.values()].sort(byStrength);
+}
+
+/** Whether the attribute is there where the conditions are met. */
+function isImplied(attribute: string, conditions: readonly Condition[]): boolean {
+  if (requiredAttributes.has(attribute)) return true;
+  return conditions.some((one) => one.attribute === attribute && !isPresence(one));
 }
 
 const strengths = { equals: 0, prefix: 1, suffix: 2 } as const;
