@@ -4,10 +4,13 @@ import { filesType } from '../console/api.ts';
 import type { DeadLetter } from '../console/dead-letters.ts';
 import type { ProblemDetails } from '../console/problem.ts';
 import type { Resource } from '../console/resources.ts';
+import type { TryProgress, TryResult } from '../console/try.ts';
+import type { Tried, TryLine } from '../console/try-route.ts';
 import { messageOf, PosthornError, UsageError } from '../runtime/errors.ts';
 import type { Invocation, Option } from './command.ts';
 import { parseExactly } from './exact-json.ts';
 import { textOption } from './options.ts';
+import { linesOf } from './send/lines.ts';
 import { whyUnreachable } from './unreachable.ts';
 
 const defaultServer = 'http://127.0.0.1:8081';
@@ -42,6 +45,11 @@ export interface DeadLetters {
   readonly metadata: { readonly hasMore: boolean };
 }
 
+export interface TryOutcome {
+  readonly tried: Tried;
+  readonly result: TryResult;
+}
+
 export interface SentFile {
   /** As problems are to name it. */
   readonly file: string;
@@ -57,6 +65,8 @@ export interface Client {
   read(kind: string, namespace: string, name: string): Promise<Resource>;
   apply(files: readonly SentFile[], query: Query): Promise<Changes>;
   deleteTrigger(namespace: string, name: string, query: Query): Promise<Changes>;
+  /** Runs the filter of a trigger over events of the log. @param onProgress is told how far it is, now and then */
+  try(files: readonly SentFile[], query: Query, onProgress: (progress: TryProgress) => void): Promise<TryOutcome>;
   /** Of one broker, newest last. */
   deadLetters(namespace: string, broker: string, query: Query): Promise<DeadLetters>;
 }
@@ -78,6 +88,12 @@ export function connect({ options, env }: Pick<Invocation, 'options' | 'env'>): 
     },
     read: (kind, namespace, name) => call('GET', `${inNamespace(namespace, kind)}/${encodeURIComponent(name)}`),
     apply: (files, query) => call('POST', 'apply', query, { type: filesType, text: JSON.stringify({ files }) }),
+    async try(files, query, onProgress) {
+      const body = { type: filesType, text: JSON.stringify({ files }) };
+      const response = await open(server, { method: 'POST', path: 'try', query, headers, body });
+      if (!response.ok) throw refusal(server, response.status, parseJson(await textOf(server, response)));
+      return outcomeOf(server, response, onProgress);
+    },
     deleteTrigger: (namespace, name, query) => {
       return call('DELETE', `${inNamespace(namespace, 'triggers')}/${encodeURIComponent(name)}`, query);
     },
@@ -100,22 +116,67 @@ interface Call {
   readonly body?: Body;
 }
 
-async function request<T>(server: URL, { method, path, query, headers, body }: Call): Promise<T> {
+async function request<T>(server: URL, call: Call): Promise<T> {
+  const response = await open(server, call);
+  const answer = parseJson(await textOf(server, response));
+  if (response.ok && answer !== undefined) return answer as T;
+  throw refusal(server, response.status, answer);
+}
+
+async function open(server: URL, { method, path, query, headers, body }: Call): Promise<Response> {
   const url = new URL(`api/v1/${path}`, server);
   for (const [name, value] of Object.entries(query)) {
     if (value !== undefined && value !== false) url.searchParams.set(name, String(value));
   }
   const sent = body ? { body: body.text, headers: { ...headers, 'content-type': body.type } } : { headers };
-  const response = await fetch(url, { method, redirect: 'manual', ...sent }).catch((error: unknown) => {
+  return fetch(url, { method, redirect: 'manual', ...sent }).catch((error: unknown) => {
     throw new PosthornError('UNREACHABLE', unreachable(server, error), { cause: error });
   });
-  const text = await response.text().catch((error: unknown) => {
-    throw new PosthornError('UNREACHABLE', `${server.origin} broke off its answer: ${messageOf(error)}`);
+}
+
+function textOf(server: URL, response: Response): Promise<string> {
+  return response.text().catch((error: unknown) => {
+    throw brokenOff(server, messageOf(error));
   });
-  const answer = parseJson(text);
-  if (response.ok && answer !== undefined) return answer as T;
-  if (isProblem(answer) && isOfAdmin(answer)) throw new RefusedError(answer);
-  throw notPosthorn(server, response.status, isProblem(answer));
+}
+
+function brokenOff(server: URL, why: string): PosthornError {
+  return new PosthornError('UNREACHABLE', `${server.origin} broke off its answer: ${why}`);
+}
+
+function refusal(server: URL, status: number, answer: unknown): PosthornError {
+  if (isProblem(answer) && isOfAdmin(answer)) return new RefusedError(answer);
+  return notPosthorn(server, status, isProblem(answer));
+}
+
+/** A line has at most 300 samples with what a filter asks of their attributes. */
+const lineMaxBytes = 64 * 1_048_576;
+
+async function outcomeOf(
+  server: URL,
+  response: Response,
+  onProgress: (progress: TryProgress) => void,
+): Promise<TryOutcome> {
+  let tried: Tried | undefined;
+  try {
+    for await (const { bytes } of linesOf(chunksOf(response), lineMaxBytes)) {
+      const line = parseJson(bytes?.toString() ?? '') as TryLine | undefined;
+      if (line === undefined) continue;
+      if ('tried' in line) tried = line.tried;
+      else if ('progress' in line) onProgress(line.progress);
+      else if ('problem' in line) throw new RefusedError(line.problem);
+      else if (tried !== undefined) return { tried, result: line.result };
+    }
+  } catch (error) {
+    if (error instanceof PosthornError) throw error;
+    throw brokenOff(server, messageOf(error));
+  }
+  throw brokenOff(server, 'there is no result');
+}
+
+async function* chunksOf({ body }: Response): AsyncGenerator<Buffer> {
+  if (body === null) return;
+  for await (const chunk of body) yield Buffer.from(chunk);
 }
 
 function serverUrl(option: string | undefined, variable: string | undefined): URL {

@@ -17,7 +17,7 @@ export function metText({ conditions, met }: Explanation): string {
   return `${met} of ${conditions} conditions met`;
 }
 
-/** Text that strangers may have written, without what a terminal would obey. */
+/** Text on one line, without what a terminal would obey. (Attributes of an event have no such characters.) */
 export function printable(text: string): string {
   return text.replace(/\p{Cc}/gu, '\ufffd');
 }

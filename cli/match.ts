@@ -5,7 +5,7 @@ import { PosthornError, UsageError } from '../runtime/errors.ts';
 import { didYouMean } from '../runtime/nearest.ts';
 import { connect, serverOption } from './client.ts';
 import { type Command, type ExitCode, exitCodes, type Invocation } from './command.ts';
-import { metText, printable, reasonLines } from './explained.ts';
+import { metText, reasonLines } from './explained.ts';
 import { manifestFilesAt, writeProblems } from './manifests.ts';
 import { givenEvents } from './match/events.ts';
 import { textOption } from './options.ts';
@@ -160,7 +160,7 @@ function byName(a: Judged, b: Judged): number {
 
 function eventLine({ attributes: { id, source, type, subject } }: CloudEvent): string {
   const about = subject === undefined ? '' : `, subject ${subject}`;
-  return printable(`Event ${id} of ${source}: type ${type}${about}`);
+  return `Event ${id} of ${source}: type ${type}${about}`;
 }
 
 function several(judged: readonly Judged[]): string {

@@ -17,6 +17,7 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   check: async () => (await import('./check.ts')).check,
   match: async () => (await import('./match.ts')).match,
   test: async () => (await import('./test.ts')).test,
+  try: async () => (await import('./try.ts')).tryCommand,
 };
 
 const helpOption: Option = { name: 'help', short: 'h', help: 'Show this' };

@@ -19,8 +19,8 @@ const retryAfterSeconds = 5;
 
 export interface AdminOptions {
   readonly brokers: Brokers;
-  /** Where dead letters are read. */
-  readonly log: Pick<Log, 'ranges' | 'read'>;
+  /** Where dead letters are read, and events that a filter is tried on. */
+  readonly log: Pick<Log, 'ranges' | 'offsetsAt' | 'read'>;
   /** As prom-client's Registry. */
   readonly metrics: { readonly contentType: string; metrics(): Promise<string> };
   /** Whether the process would really accept or deliver now, and if not, why. */

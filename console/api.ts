@@ -10,6 +10,7 @@ import { PosthornError } from '../runtime/errors.ts';
 import { deadLetterList } from './dead-letters.ts';
 import { badRequest, readQuery } from './query.ts';
 import { brokerResource, type Resource, triggerResource } from './resources.ts';
+import { tryRoute } from './try-route.ts';
 
 /** Several files in one apply, so that problems can name each: `{"files": [{"file": "a.yaml", "text": "…"}]}`. */
 export const filesType = 'application/vnd.posthorn.files+json';
@@ -25,7 +26,11 @@ interface Named {
 }
 
 /** The routes under `/api/v1`. */
-export function apiRoutes(api: FastifyInstance, brokers: Brokers, log: Pick<Log, 'ranges' | 'read'>): void {
+export function apiRoutes(
+  api: FastifyInstance,
+  brokers: Brokers,
+  log: Pick<Log, 'ranges' | 'offsetsAt' | 'read'>,
+): void {
   api.removeAllContentTypeParsers();
   api.addContentTypeParser(manifestTypes, { parseAs: 'string' }, (_request, body, done) => done(null, body));
 
@@ -66,6 +71,7 @@ export function apiRoutes(api: FastifyInstance, brokers: Brokers, log: Pick<Log,
       "a broker can't be deleted yet: its topics hold events; without triggers it costs nothing",
     );
   });
+  tryRoute(api, brokers, log, filesOf);
   api.post('/apply', ({ headers, body, query }) => apply(brokers, filesOf(headers['content-type'], body), query));
 }
 

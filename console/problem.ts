@@ -17,6 +17,20 @@ export interface ProblemDetails {
 
 export const problemType = 'application/problem+json; charset=utf-8';
 
+/** Of an answer that is a JSON object a line. */
+export const linesType = 'application/x-ndjson; charset=utf-8';
+
+/** The manifests of a request that applies nothing are wrong; the problems say why, one by one. */
+export class ManifestsRefusedError extends PosthornError {
+  readonly problems: readonly Problem[];
+
+  constructor(problems: readonly Problem[]) {
+    const errors = problems.filter(({ severity }) => severity === 'error').length;
+    super('MANIFEST', `the manifests have ${errors} ${errors === 1 ? 'error' : 'errors'}`);
+    this.problems = problems;
+  }
+}
+
 export function problemDetails(
   status: number,
   detail: string,
@@ -29,7 +43,9 @@ export function problemDetails(
 export function problemOf(error: unknown): ProblemDetails | null {
   if (!(error instanceof PosthornError)) return null;
   const { code, message } = error;
-  if (error instanceof ApplyRefusedError) return problemDetails(422, message, { code, problems: error.problems });
+  if (error instanceof ApplyRefusedError || error instanceof ManifestsRefusedError) {
+    return problemDetails(422, message, { code, problems: error.problems });
+  }
   return problemDetails(statusOf[code] ?? 500, message, { code });
 }
 
@@ -43,4 +59,5 @@ const statusOf: Readonly<Record<string, number>> = {
   PRUNE_EMPTY: 422,
   LOG_UNAVAILABLE: 503,
   LOG_FULL: 507,
+  TRY_BUSY: 503,
 };

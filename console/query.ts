@@ -9,7 +9,8 @@ export interface Query {
   count(name: string, max: number): number | undefined;
 }
 
-type Kind = 'text' | 'switch' | 'count';
+/** `any` is for who reads it by other rules. */
+type Kind = 'text' | 'switch' | 'count' | 'any';
 
 /** @throws PosthornError for a parameter that is not known, or not of its kind */
 export function readQuery(query: unknown, known: Readonly<Record<string, Kind>>): Query {

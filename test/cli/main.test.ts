@@ -21,7 +21,7 @@ t.test('--version is that of the package', async (t) => {
 t.test('help lists the commands, and without a command it is an error', async (t) => {
   const help = await posthorn(['help']);
   t.equal(help.code, 0);
-  for (const command of ['serve', 'send', 'apply', 'get', 'delete', 'check', 'match', 'test', 'help']) {
+  for (const command of ['serve', 'send', 'apply', 'get', 'delete', 'check', 'match', 'test', 'try', 'help']) {
     t.match(help.stdout, new RegExp(`^  ${command} +[A-Z]`, 'm'), command);
   }
   t.match(help.stdout, /Exit codes:\n {2}0 {2}done/);
@@ -30,7 +30,7 @@ t.test('help lists the commands, and without a command it is an error', async (t
 });
 
 t.test('the help of each command shows its usage, every option, examples and exit codes', async (t) => {
-  for (const command of ['serve', 'send', 'apply', 'get', 'delete', 'check', 'match', 'test']) {
+  for (const command of ['serve', 'send', 'apply', 'get', 'delete', 'check', 'match', 'test', 'try']) {
     const { code, stdout } = await posthorn(['help', command]);
     t.equal(code, 0);
     t.match(stdout, `Usage: posthorn ${command} `);
@@ -51,7 +51,7 @@ t.test('what is mistyped is refused with exit code 2 and the nearest name', asyn
     [['help', 'chekc'], 'posthorn: unknown command chekc; did you mean check?\nposthorn help shows what is right\n'],
     [
       ['toString'],
-      'posthorn: unknown command toString; there are serve, send, apply, get, delete, check, match, test, help\nposthorn help shows what is right\n',
+      'posthorn: unknown command toString; there are serve, send, apply, get, delete, check, match, test, try, help\nposthorn help shows what is right\n',
     ],
     [
       ['--port'],

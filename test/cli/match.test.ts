@@ -200,8 +200,9 @@ t.test('what is no event, and a wrong command line, say what would be right', as
   });
 });
 
-t.test('what a stranger sent does not reach the terminal as a command to it', async (t) => {
-  const directory = t.testdir({ 'a.yaml': orders });
-  const { stdout } = await posthorn(['match', '--type', '\u009bx', '--triggers', directory]);
-  t.notMatch(stdout, /\p{Cc}/u.exec(stdout.replaceAll('\n', ''))?.[0] ?? 'none');
+t.test('what an expression holds does not reach the terminal as a command to it', async (t) => {
+  const filters = JSON.stringify([{ cesql: "subject = '\u001b[2J\n'" }]);
+  const directory = t.testdir({ 'a.yaml': triggerYaml('odd', 'http://handler.example/', { filters }) });
+  const { stdout } = await posthorn(['match', '--type', 'x', '--subject', 'y', '--triggers', directory]);
+  t.match(stdout, '\n    subject = \'\ufffd[2J\ufffd\' does not hold, as subject is "y"  (filters[0].cesql)\n');
 });
