@@ -100,6 +100,27 @@ t.test('the last tenth of the retention is a warning with the trigger, the time 
   );
 });
 
+t.test(
+  'of the triggers that an event matches, those are named whose data filter it passes or can not answer',
+  async (t) => {
+    const filtered = (name: string, dataFilter: string): Trigger => ({ ...typed(name, 'a'), dataFilter });
+    const triggers = [filtered('passes', 'data.n == 1'), filtered('fails', 'data.n == 2'), filtered('always', 'true')];
+    const watch = startWatch(triggers);
+    const put = (partition: number, json: string): void => {
+      const event = testEvent({ id: '1', type: 'a', datacontenttype: 'application/json' }, Buffer.from(json));
+      const { value, headers } = asLogRecord(toRecord(event), 40);
+      watch.put(partition, hourMs, 'a', { value, headers });
+    };
+    put(0, '{"n": 1}');
+    await watch.look();
+    t.strictSame(Object.keys(await watch.left()).sort(), ['always', 'passes']);
+    put(0, '{"n"');
+    await watch.clock.advance(60_000);
+    await watch.look();
+    t.strictSame(Object.keys(await watch.left()).sort(), ['always', 'fails', 'passes']);
+  },
+);
+
 t.test('it looks once a minute, and warns of a trigger once in ten', async (t) => {
   const watch = startWatch([one]);
   watch.put(0, 5 * hourMs, 'a');

@@ -156,7 +156,6 @@ export class LaneDouble {
       },
       giveUp: (delivery: Delivery, category: string, reason: string, hold: Hold) => {
         this.givenUp.push({ ...handled(delivery, hold), category, reason });
-        hold.settle();
       },
       dropRevoked: () => {
         this.revokedDrops++;

@@ -47,7 +47,6 @@ function quantifier(macro: Macro, decisive: boolean): Run {
     if (items instanceof Failure) return items;
     let failure: Failure | undefined;
     for (const item of items) {
-      evaluation.spend(1);
       evaluation.variables[variable] = item;
       const value = conditionOf(macro, bodies[0], evaluation);
       if (value === decisive) return decisive;
@@ -64,7 +63,6 @@ function exactlyOne(macro: Macro): Run {
     if (items instanceof Failure) return items;
     let found = 0;
     for (const item of items) {
-      evaluation.spend(1);
       evaluation.variables[variable] = item;
       const value = conditionOf(macro, bodies[0], evaluation);
       if (value instanceof Failure) return value;
@@ -81,7 +79,6 @@ function collect(macro: Macro, condition: Run | null, made: Run | null): Run {
     if (items instanceof Failure) return items;
     const collected: Value[] = [];
     for (const item of items) {
-      evaluation.spend(1);
       evaluation.variables[variable] = item;
       const isTaken = condition === null || conditionOf(macro, condition, evaluation);
       if (isTaken instanceof Failure) return isTaken;

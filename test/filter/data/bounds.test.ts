@@ -97,6 +97,28 @@ t.test('the steps are the same each time, and few for what is usual', async (t) 
   t.match(judged(`data.items.exists(i, i.sku == 's4999')`, items), { kind: 'passes' });
 });
 
+t.test('what takes longer counts as more steps', async (t) => {
+  const atLeast = (steps: number, expression: string, data: unknown): void => {
+    const counted = judged(expression, data).steps;
+    t.ok(counted >= steps, `${expression}: ${counted}`);
+  };
+  atLeast(16_000, `data.a.matches('(?i)kx')`, { a: 'ſ'.repeat(1_000) });
+  atLeast(3_000, `data.a.matches('[a-c]x')`, { a: 'a'.repeat(1_000) });
+  atLeast(40_000, 'data.size() == 0', keys(10_000));
+  atLeast(2_000, 'data.a.contains(data.b)', { a: 'a'.repeat(10_000), b: 'b'.repeat(100) });
+  atLeast(4_000, `data.a.lowerAscii() == ''`, { a: 'a'.repeat(16_000) });
+  atLeast(1_000, 'data.a == data.b', { a: 'a'.repeat(16_000), b: 'a'.repeat(16_000) });
+  atLeast(1_000, 'data.a < data.b', { a: 'a'.repeat(16_000), b: 'a'.repeat(16_000) });
+  atLeast(1_000, 'data.a.size() == 1', { a: 'a'.repeat(16_000) });
+  atLeast(1_000, `double(data.a) > 1.0`, { a: '1'.repeat(16_000) });
+  atLeast(1_000, 'data.a.startsWith(data.b)', { a: 'a', b: 'a'.repeat(16_000) });
+  atLeast(2_000, `data.a + data.a == ''`, { a: 'a'.repeat(16_000) });
+  atLeast(2_000, 'data.a + data.a == []', { a: upTo(1_000, () => 1) });
+  atLeast(60, `timestamp(data.a) == timestamp(0)`, { a: '2026-01-31T12:00:00.123456789Z' });
+  atLeast(20, `timestamp(data.a).getFullYear() == 1`, { a: 1 });
+  atLeast(80, `duration(data.a) == duration('1s')`, { a: '1h1m1s1ms1' });
+});
+
 t.test('data beyond a bound has no answer where it is asked for, and only there', async (t) => {
   const over: Readonly<Record<string, readonly [string, string]>> = {
     bytes: [JSON.stringify('x'.repeat(1_048_575)), 'the data has 1048577 bytes, and data filters read at most 1048576'],
