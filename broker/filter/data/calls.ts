@@ -1,7 +1,10 @@
 import type { ASTNode } from '@marcbachmann/cel-js';
 import { didYouMean } from '../../../runtime/nearest.ts';
 import { DataFilterSyntaxError } from './errors.ts';
-import { functions } from './functions.ts';
+import { Evaluation } from './evaluation.ts';
+import { EventData } from './event-data.ts';
+import { type CelFunction, functions } from './functions.ts';
+import { constant, isLiteral, literal } from './literals.ts';
 import { macros, runMacro } from './macros.ts';
 import { Pattern } from './pattern.ts';
 import { type Compile, type Run, unary, type Variables } from './run.ts';
@@ -28,6 +31,10 @@ export function compileCall(name: string, target: ASTNode | null, args: readonly
   const isRight = called?.called === 'either' || called?.called === (target === null ? 'alone' : 'on a value');
   if (!called || !isRight || called.argumentCount !== all.length)
     throw unknownFunction(name, target, args.length, start);
+  const [only] = all;
+  if (only !== undefined && called.called === 'alone' && isLiteral(only)) {
+    return constant(converted(called, literal(only), start));
+  }
   const runs = all.map((arg) => compile(arg));
   return (evaluation) => {
     const values: Value[] = [];
@@ -42,6 +49,16 @@ export function compileCall(name: string, target: ASTNode | null, args: readonly
     );
   };
 }
+
+/** What a literal is converted to, as that is the same for every event. @throws DataFilterSyntaxError */
+function converted({ body }: CelFunction, value: Value, position: number): Value {
+  const made = body([value], new Evaluation(noEvent), position);
+  if (made === undefined) throw new DataFilterSyntaxError(position, `no such overload: it takes no ${typeOf(value)}`);
+  if (made instanceof Failure) throw new DataFilterSyntaxError(position, made.message);
+  return made;
+}
+
+const noEvent = new EventData({ attributes: { specversion: '1.0', id: '', source: '', type: '' }, data: undefined });
 
 function unknownFunction(name: string, target: ASTNode | null, count: number, position: number): DataFilterSyntaxError {
   const known = functions.get(name);

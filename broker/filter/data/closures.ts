@@ -5,21 +5,18 @@ import { compileCall } from './calls.ts';
 import { areEqual, compare } from './compare.ts';
 import { DataFilterSyntaxError } from './errors.ts';
 import { type Evaluation, UndecidedError } from './evaluation.ts';
+import { constant, isLiteral, literal } from './literals.ts';
 import { type Compile, type Run, unary, type Variables } from './run.ts';
 import {
   Failure,
-  intMax,
-  intMin,
   isList,
   isMade,
   isObject,
   lookUp,
   type MapKey,
   mapKeyOf,
-  Tagged,
   TypeValue,
   typeOf,
-  uintMax,
   type Value,
   wholeOf,
 } from './value.ts';
@@ -103,34 +100,6 @@ function compilePart(node: ASTNode, compile: Compile, variables: Variables): Run
     default:
       throw new DataFilterSyntaxError(start, `${node.op} is not known here`);
   }
-}
-
-function constant(value: Value): Run {
-  return () => value;
-}
-
-/** Whether it has the same value for every event: a literal, a number with its sign, or a list of those. */
-function isLiteral(node: ASTNode): boolean {
-  if (node.op === 'list') return node.args.every(isLiteral);
-  if (node.op === '-_') return node.args.op === 'value' && typeof node.args.args === 'bigint';
-  return node.op === 'value';
-}
-
-function literal(node: ASTNode): Value {
-  const { start } = node;
-  if (node.op === 'list') return node.args.map(literal);
-  // The least int is no int without its sign.
-  if (node.op === '-_') return limited(-BigInt(String(node.args.args)), intMin, intMax, start);
-  const value = node.op === 'value' ? node.args : null;
-  if (value instanceof Uint8Array) throw new DataFilterSyntaxError(start, 'there are no bytes here: JSON has none');
-  if (typeof value === 'bigint') return limited(value, intMin, intMax, start);
-  if (typeof value !== 'object' || value === null) return value;
-  return new Tagged('uint', limited(value.valueOf(), 0n, uintMax, start));
-}
-
-function limited(value: bigint, min: bigint, max: bigint, position: number): bigint {
-  if (value >= min && value <= max) return value;
-  throw new DataFilterSyntaxError(position, `${value} is out of range: from ${min} to ${max}`);
 }
 
 const variableNames = ['data', 'event'];

@@ -1,5 +1,6 @@
 import { isUtf8 } from 'node:buffer';
 import type { CloudEvent } from '../../../event/event.ts';
+import { checkJson, JsonError } from '../../../event/json-slice.ts';
 import { isJsonType } from '../../../event/media-type.ts';
 import { intMax, intMin, type JsonObject, Tagged, uintMax, type Value } from './value.ts';
 
@@ -70,13 +71,23 @@ function readJson({ data, attributes }: CloudEvent): JsonData {
     return unreadable(`the data has ${values} values, and data filters read at most ${dataValuesMax}`);
   }
   try {
-    if (!isUtf8(data)) throw new SyntaxError('it is not UTF-8');
-    return { kind: 'json', value: parse(data.toString(), hasLongNumber) };
+    if (isUtf8(data)) return { kind: 'json', value: parse(data.toString(), hasLongNumber) };
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw error;
-    if (type === undefined) return { kind: 'none', reason: `the data of the event is not JSON: ${error.message}` };
-    return unreadable(`the data is not the JSON that its datacontenttype ${type} says: ${error.message}`);
   }
+  if (type === undefined) return { kind: 'none', reason: `the data of the event is not JSON: ${problemOf(data)}` };
+  return unreadable(`the data is not the JSON that its datacontenttype ${type} says: ${problemOf(data)}`);
+}
+
+/** With the place, and without a piece of the data, which is nothing for log lines. */
+function problemOf(data: Buffer): string {
+  try {
+    checkJson(data);
+  } catch (error) {
+    if (error instanceof JsonError) return error.message;
+    throw error;
+  }
+  return 'it can not be parsed';
 }
 
 function unreadable(reason: string): JsonData {

@@ -34,6 +34,9 @@ t.test('other data is none, and so is what is not there', async (t) => {
 });
 
 t.test('data that says that it is JSON and is not can not be read', async (t) => {
+  t.match(jsonOf(Buffer.from('{"name": secret}'), json), {
+    reason: /says: "s" at byte 9, a value was to come$/,
+  });
   for (const data of ['{', '{"a":1}x', 'hello', "{'a':1}", '[1,]', '01', '"\\x"', '\u0000', '\ufeff{}']) {
     t.match(
       jsonOf(Buffer.from(data), json),
@@ -41,7 +44,10 @@ t.test('data that says that it is JSON and is not can not be read', async (t) =>
       data,
     );
   }
-  t.match(jsonOf(Buffer.from('"\xff"', 'latin1'), json), { kind: 'unreadable', reason: /it is not UTF-8$/ });
+  t.match(jsonOf(Buffer.from('"\xff"', 'latin1'), json), {
+    kind: 'unreadable',
+    reason: /says: the text is not valid UTF-8$/,
+  });
 });
 
 t.test('brackets and commas within texts do not count', async (t) => {

@@ -33,6 +33,9 @@ const refused: Readonly<Record<string, string>> = {
   'event.type > 1': '0: no such overload: string > int',
   'size(data.a) + 1': '0: must be true or false for each event, this is of type int',
   "'x'": '0: must be true or false for each event, this is of type string',
+  "timestamp('2026-01-31') < timestamp(data.t)": '0: timestamp() wants a time of RFC 3339, like 2026-01-31T12:00:00Z',
+  "duration('1 h') < duration('2h')": '0: duration() wants a number with a unit (h, m, s, ms, us, ns), like 1h30m',
+  "int('x') == data.n": '0: int() wants digits',
   'cel.bind(x, data.a, x)': /^\d+: unknown function bind; .*$/.source,
 };
 
