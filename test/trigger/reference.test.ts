@@ -1,6 +1,9 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import t from 'tap';
+import { expressionCharactersMax } from '../../broker/filter/data/cel.ts';
+import { charactersPerStep, stepsMax } from '../../broker/filter/data/evaluation.ts';
+import { dataBytesMax, dataNestingMax, dataValuesMax } from '../../broker/filter/data/event-data.ts';
 import { parseManifests } from '../../broker/trigger/manifest.ts';
 
 const root = path.resolve(import.meta.dirname, '../..');
@@ -16,8 +19,21 @@ t.test('docs/triggers.md has each annotation and each field of a delivery that i
   for (const name of fields) t.match(reference, `| \`delivery.${name}\``, `a row for ${name}`);
 });
 
-t.test('its example is right', async (t) => {
-  const [, yaml = ''] = /^```yaml\n([\s\S]*?)^```$/m.exec(reference) ?? [];
-  const { documents, problems } = parseManifests(yaml, 'example.yaml');
-  t.strictSame([documents.length, problems], [1, []]);
+t.test('its examples are right', async (t) => {
+  const examples = [...reference.matchAll(/^```yaml\n(apiVersion[\s\S]*?)^```$/gm)].map(([, yaml = '']) => yaml);
+  t.ok(examples.length >= 2, 'they are found');
+  for (const yaml of examples) {
+    const { documents, problems } = parseManifests(yaml, 'example.yaml');
+    t.strictSame([documents.length, problems], [1, []]);
+  }
+});
+
+t.test('the bounds of data filters are those that hold', async (t) => {
+  const number = (value: number): string => value.toLocaleString('en-US');
+  const row = (name: string): string => new RegExp(`^\\| ${name} +\\| (.*?) *\\|$`, 'm').exec(reference)?.[1] ?? '';
+  t.match(row('expression'), `${number(expressionCharactersMax)} characters`);
+  const [bytes, depth, values] = [dataBytesMax, dataNestingMax, dataValuesMax].map(number);
+  t.equal(row('data'), `${bytes} bytes, ${depth} levels deep, ${values} values`);
+  t.match(row('evaluation'), `${number(stepsMax)} steps`);
+  t.match(row('evaluation'), `${charactersPerStep} characters of a text`);
 });
