@@ -1,13 +1,18 @@
 import type { Explanation, Reason } from '../broker/filter/explain.ts';
 
-/** Reasons as indented lines, those within others below them; each with its place below `spec`. */
+/** Reasons as indented lines, those within others below them; each with its place in the manifest. */
 export function reasonLines(reasons: readonly Reason[], indent: string): string {
   return reasons
     .map(
       ({ field, message, because }) =>
-        `${indent}${printable(message)}  (${field.replace(/^spec\./, '')})\n${reasonLines(because, `${indent}  `)}`,
+        `${indent}${printable(message)}  (${placeOf(field)})\n${reasonLines(because, `${indent}  `)}`,
     )
     .join('');
+}
+
+/** `spec` is where nearly all is, and an annotation is known by its name. */
+function placeOf(field: string): string {
+  return field.replace(/^spec\./, '').replace(/^metadata\.annotations\["(.*)"\]$/, '$1');
 }
 
 /** `2 of 3 conditions met`. */

@@ -103,7 +103,7 @@ function progressText({ read, total, matched }: TryProgress): string {
 
 function textOf({ tried, result }: TryOutcome): string {
   const { namespace, name, broker } = tried;
-  const { events, unreadable, matched, compared, samples } = result;
+  const { events, unreadable, matched, undecided, compared, samples } = result;
   const whose = `broker ${namespace}/${broker} got since ${withoutFraction(tried.since)}`;
   if (events === 0)
     return `There is no event that ${whose}; --since looks further back.\n${unreadableText(unreadable)}`;
@@ -114,7 +114,8 @@ function textOf({ tried, result }: TryOutcome): string {
     section('Newly matched', compared?.newlyMatched ?? 0, samples.newlyMatched),
     section('No longer matched', compared?.noLongerMatched ?? 0, samples.noLongerMatched),
     section('Matched', matched, samples.matched),
-    section('Not matched', events - matched, samples.unmatched, 'the nearest, one of a type'),
+    section('No answer, so they would be dead-lettered', undecided, samples.undecided),
+    section('Not matched', events - matched - undecided, samples.unmatched, 'the nearest, one of a type'),
   ].join('');
 }
 

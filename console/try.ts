@@ -1,15 +1,12 @@
+import { EventData } from '../broker/filter/data/event-data.ts';
 import { byNearness, explain, type Reason } from '../broker/filter/explain.ts';
-import { compile } from '../broker/filter/match.ts';
+import { compileVerdict, type Filtering, type Verdict } from '../broker/filter/verdict.ts';
 import type { Log, LogRecord } from '../broker/log/log.ts';
-import type { Trigger } from '../broker/trigger/trigger.ts';
 import { EventError } from '../event/errors.ts';
 import type { CloudEvent } from '../event/event.ts';
 import { fromRecord } from '../event/kafka.ts';
 import { type Clock, sleep } from '../runtime/clock.ts';
 import { Newest, type Place } from './newest.ts';
-
-/** What of a trigger says which events it gets. */
-export type Filtering = Pick<Trigger, 'filters'>;
 
 export interface TryOptions {
   readonly log: Pick<Log, 'ranges' | 'offsetsAt' | 'read'>;
@@ -39,6 +36,8 @@ export interface TryResult {
   /** Records that are no events; every one is dead-lettered. */
   readonly unreadable: number;
   readonly matched: number;
+  /** Of those that are not matched the events that the data filter has no answer for: they would be dead-lettered. */
+  readonly undecided: number;
   /** What differs from the running version; null where there is none. */
   readonly compared: {
     readonly matched: number;
@@ -50,7 +49,8 @@ export interface TryResult {
     readonly matched: readonly TrySample[];
     readonly newlyMatched: readonly TrySample[];
     readonly noLongerMatched: readonly TrySample[];
-    /** Of each type the newest event that is not matched, nearest first. */
+    readonly undecided: readonly TrySample[];
+    /** Of each type the newest event that is not matched nor undecided, nearest first. */
     readonly unmatched: readonly TrySample[];
   };
 }
@@ -127,14 +127,17 @@ export async function* runTry(options: TryOptions, plan: TryPlan): AsyncGenerato
   return tally.result();
 }
 
+type Judge = (event: CloudEvent, data: EventData) => Verdict;
+
 /** Counts, and remembers where samples lie. */
 class Tally {
   readonly #options: TryOptions;
-  readonly #matches: (event: CloudEvent) => boolean;
-  readonly #matchedBefore: ((event: CloudEvent) => boolean) | null;
+  readonly #judge: Judge;
+  readonly #judgeBefore: Judge | null;
   readonly #matched: Newest;
   readonly #newly: Newest;
   readonly #noLonger: Newest;
+  readonly #undecided: Newest;
   readonly #unmatched = new Map<string, Place>();
   #events = 0;
   #unreadable = 0;
@@ -143,11 +146,12 @@ class Tally {
   constructor(options: TryOptions) {
     const { tried, running, samplesMax } = options;
     this.#options = options;
-    this.#matches = compile(tried.filters);
-    this.#matchedBefore = running && compile(running.filters);
+    this.#judge = compileVerdict(tried);
+    this.#judgeBefore = running && compileVerdict(running);
     this.#matched = new Newest(samplesMax);
     this.#newly = new Newest(samplesMax);
     this.#noLonger = new Newest(samplesMax);
+    this.#undecided = new Newest(samplesMax);
   }
 
   get matched(): number {
@@ -162,11 +166,14 @@ class Tally {
     }
     this.#events += 1;
     const place = { partition, offset: record.offset, timestampMs: record.timestampMs };
-    const matches = this.#matches(event);
-    if (matches) this.#matched.add(place);
+    const data = new EventData(event);
+    const verdict = this.#judge(event, data);
+    const matches = verdict === 'passes';
+    if (verdict === 'undecided') this.#undecided.add(place);
+    else if (matches) this.#matched.add(place);
     else this.#addUnmatched(event.attributes.type, place);
-    if (this.#matchedBefore === null) return;
-    const matchedBefore = this.#matchedBefore(event);
+    if (this.#judgeBefore === null) return;
+    const matchedBefore = this.#judgeBefore(event, data) === 'passes';
     if (matchedBefore) this.#before += 1;
     if (matches && !matchedBefore) this.#newly.add(place);
     if (!matches && matchedBefore) this.#noLonger.add(place);
@@ -178,6 +185,7 @@ class Tally {
       events: this.#events,
       unreadable: this.#unreadable,
       matched: this.#matched.count,
+      undecided: this.#undecided.count,
       compared: running && {
         matched: this.#before,
         newlyMatched: this.#newly.count,
@@ -187,6 +195,7 @@ class Tally {
         matched: await this.#samples(this.#matched.places),
         newlyMatched: await this.#samples(this.#newly.places),
         noLongerMatched: await this.#samples(this.#noLonger.places),
+        undecided: await this.#samples(this.#undecided.places),
         unmatched: await this.#nearest(),
       },
     };

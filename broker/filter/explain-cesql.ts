@@ -1,3 +1,4 @@
+import { shown } from '../../event/errors.ts';
 import type { CloudEvent } from '../../event/event.ts';
 import { compile, type Expression, parse, print } from './cesql/cesql.ts';
 import { cast, castProblem } from './cesql/value.ts';
@@ -11,8 +12,10 @@ export interface JudgedPart {
   readonly isError: boolean;
   /** `holds`, `does not hold`, or `can't be evaluated: ` and the error. */
   readonly outcome: string;
-  /** The attributes that it looks at, with their values; null for one that the event lacks. */
+  /** What it looks at: attributes with their values, or paths of the data as JSON; null for what the event lacks. */
   readonly seen: Readonly<Record<string, string | null>>;
+  /** The same to be read, in quotes and cut. */
+  readonly saw: readonly { readonly name: string; readonly text: string | null }[];
 }
 
 /**
@@ -28,9 +31,16 @@ export function judgeExpression(expression: string, attributes: CloudEvent['attr
     const problem = errors[0]?.message ?? (result === undefined ? castProblem(value, 'Boolean') : null);
     const isError = problem !== null;
     const outcome = isError ? `can't be evaluated: ${problem}` : result === true ? 'holds' : 'does not hold';
-    return { text, passes: !isError && result === true, isError, outcome, seen };
+    const saw = Object.entries(seen).map(([name, value]) => ({
+      name,
+      text: value && shown(value, shownCharactersMax),
+    }));
+    return { text, passes: !isError && result === true, isError, outcome, seen, saw };
   });
 }
+
+/** Two long values often differ at their ends, so more is shown of them than in most messages. */
+export const shownCharactersMax = 200;
 
 /** AND, OR and XOR bind equally, from left to right: in `a OR b AND c` what AND joins is `a OR b` and `c`. */
 function conjunctsOf(node: Expression): Expression[] {

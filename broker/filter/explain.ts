@@ -3,15 +3,19 @@ import { shown } from '../../event/errors.ts';
 import type { CloudEvent } from '../../event/event.ts';
 import { didYouMean } from '../../runtime/nearest.ts';
 import { formatPath, type Path } from '../trigger/manifest-field.ts';
-import type { AttributeValues, Filter, Trigger } from '../trigger/trigger.ts';
-import { judgeExpression } from './explain-cesql.ts';
+import type { AttributeValues, Filter } from '../trigger/trigger.ts';
+import { type JudgedPart, judgeExpression, shownCharactersMax } from './explain-cesql.ts';
+import { judgeData } from './explain-data.ts';
+import type { Filtering } from './verdict.ts';
 
 /** Whether an event passes a trigger's filters, and why. */
 export interface Explanation {
   readonly passes: boolean;
+  /** The data filter has no answer for the event, which does not pass and is dead-lettered for the trigger. */
+  readonly isUndecided: boolean;
   /**
    * How many conditions there are, and how many of them the event meets: one for each attribute that is compared, each
-   * part of an expression that AND joins, each `not`; of an `any` those of the alternative that comes nearest.
+   * part of an expression that AND or && joins, each `not`; of an `any` those of the alternative that comes nearest.
    */
   readonly conditions: number;
   readonly met: number;
@@ -27,30 +31,39 @@ export interface Reason {
   readonly field: string;
   /** What it asks for and what was seen: `type must be "a", but is "b"`. */
   readonly message: string;
-  /** The attributes that it looks at, with their values; null for one that the event lacks. */
+  /** What it looks at, by the names of attributes and the paths of data (as JSON); null where the event has none. */
   readonly seen: Readonly<Record<string, string | null>>;
   /** Of `any` why no alternative passes, of `not` why that passes which must not. */
   readonly because: readonly Reason[];
 }
 
 /** What an explanation is made of: that of one filter. */
-type Judgement = Explanation;
+type Judgement = Omit<Explanation, 'isUndecided'>;
 
 /**
- * Says whether the event passes the trigger's filters, which is always what `passes` (match.ts) says, and why. Looks at
- * all conditions, also after one that isn't met. Pure; never throws for the filters of a trigger that was applied.
+ * Says whether the event passes the trigger's filters, which is always what matching it says (verdict.ts), and why.
+ * Looks at all conditions, also after one that isn't met; but the data filter is asked only where the others pass. Pure;
+ * never throws for the filters of a trigger that was applied.
  */
-export function explain({ filters }: Pick<Trigger, 'filters'>, event: CloudEvent): Explanation {
-  return allOf(
-    filters.map((filter, index) => {
-      const path = filter.dialect === 'attributes' ? ['spec', 'filter'] : ['spec', 'filters', index];
-      return judge(filter, event, path);
-    }),
-  );
+export function explain({ filters, dataFilter }: Filtering, event: CloudEvent): Explanation {
+  const judged = filters.map((filter, index) => {
+    const path = filter.dialect === 'attributes' ? ['spec', 'filter'] : ['spec', 'filters', index];
+    return judge(filter, event, path);
+  });
+  const byAttributes = { ...allOf(judged), isUndecided: false };
+  if (dataFilter === null || !byAttributes.passes) return byAttributes;
+  const data = judgeData(dataFilter, event);
+  if (data.kind === 'decided') return { ...allOf([...judged, joined(data.parts, dataField)]), isUndecided: false };
+  const message = `has no answer, so the event is dead-lettered for the trigger: ${data.reason}`;
+  const reason: Reason = { field: dataField, message, seen: {}, because: [] };
+  const undecided: Judgement = { passes: false, conditions: 1, met: 0, likeness: 0, reasons: [reason] };
+  return { ...allOf([...judged, undecided]), isUndecided: true };
 }
 
+const dataField = formatPath(['metadata', 'annotations', 'posthorn.dev/data-filter']);
+
 /** For sorting: those that pass, then those that come near to it (the share of conditions that are met), then the rest. */
-export function byNearness(a: Explanation, b: Explanation): number {
+export function byNearness(a: Judgement, b: Judgement): number {
   return Number(b.passes) - Number(a.passes) || share(b) - share(a) || b.likeness - a.likeness;
 }
 
@@ -75,7 +88,7 @@ function judge(filter: Filter, event: CloudEvent, above: Path): Judgement {
     case 'not':
       return opposite(judge(filter.filter, event, path), formatPath(path));
     case 'cesql':
-      return judgeCesql(filter.expression, event, formatPath(path));
+      return joined(judgeExpression(filter.expression, event.attributes), formatPath(path));
   }
 }
 
@@ -194,34 +207,32 @@ function alike(asked: Comparison, value: string, wanted: string): number {
   return 1 - distance(a, b) / Math.max(1, a.length, b.length);
 }
 
-function judgeCesql(expression: string, { attributes }: CloudEvent, field: string): Judgement {
-  const parts = judgeExpression(expression, attributes);
+/** The parts of an expression, all of which must hold. */
+function joined(parts: readonly JudgedPart[], field: string): Judgement {
   const failed = parts.filter(({ passes }) => !passes);
-  // After a part that is FALSE the next ones are not looked at, and their errors are no news.
+  // After a part that does not hold the next ones need no answer, and their errors are no news.
   const told = failed.length === 0 ? parts : failed.filter(({ isError }, index) => index === 0 || !isError);
   return {
     passes: failed.length === 0,
     conditions: parts.length,
     met: parts.length - failed.length,
     likeness: failed.length === 0 ? 1 : 0,
-    reasons: told.map(({ text, outcome, seen, isError }): Reason => {
-      return { field, message: `${cut(text)} ${outcome}${valuesOf(seen, isError)}`, seen, because: [] };
+    reasons: told.map((part): Reason => {
+      const message = `${cut(part.text)} ${part.outcome}${valuesOf(part)}`;
+      return { field, message, seen: part.seen, because: [] };
     }),
   };
 }
 
 /** `, as type is "a" and subject is missing`; an error tells itself what is missing. */
-function valuesOf(seen: Reason['seen'], isError: boolean): string {
-  const values = Object.entries(seen).flatMap(([name, value]) => {
-    if (value === null) return isError ? [] : [`${name} is missing`];
-    return [`${name} is ${shownValue(value)}`];
+function valuesOf({ saw, isError }: JudgedPart): string {
+  const values = saw.flatMap(({ name, text }) => {
+    if (text === null) return isError ? [] : [`${name} is missing`];
+    return [`${name} is ${text}`];
   });
   if (values.length === 0) return '';
   return `, as ${values.length === 1 ? values[0] : `${values.slice(0, -1).join(', ')} and ${values.at(-1)}`}`;
 }
-
-/** Two long values often differ at their ends, so more is shown of them than in most messages. */
-const shownCharactersMax = 200;
 
 function shownValue(value: string): string {
   return shown(value, shownCharactersMax);

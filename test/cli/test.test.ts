@@ -30,7 +30,10 @@ t.test('the fixtures of docs/triggers.md are read as it says', async (t) => {
   const directory = t.testdir({
     'a.yaml': [
       triggerYaml('mail', subscriber, { filters: '[{ suffix: { type: .created } }]' }),
-      triggerYaml('customs', subscriber, { filters: '[{ cesql: "country != \'DE\'" }]' }),
+      triggerYaml('customs', subscriber, {
+        filters: '[{ cesql: "country != \'DE\'" }]',
+        annotations: { 'posthorn.dev/data-filter': 'data.total > 1000' },
+      }),
     ].join('---\n'),
     'docs.fixtures.yaml': shown?.[1] ?? '',
   });

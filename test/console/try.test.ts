@@ -1,4 +1,5 @@
 import t, { type Test } from 'tap';
+import type { Filtering } from '../../broker/filter/verdict.ts';
 import type { Log, LogRecord } from '../../broker/log/log.ts';
 import { planTry, runTry, type TryOptions, type TryProgress, type TryResult } from '../../console/try.ts';
 import { toRecord } from '../../event/kafka.ts';
@@ -11,8 +12,8 @@ const topic = 'events';
 const baseMs = Date.UTC(2026, 0, 1);
 const spec = { partitions: 3, retentionMs: null, maxMessageBytes: 1_048_576 };
 
-const created = { filters: [{ dialect: 'exact', attributes: { type: 'order.created' } }] } as const;
-const ofShop = { filters: [{ dialect: 'prefix', attributes: { source: '/shop' } }] } as const;
+const created: Filtering = { filters: [{ dialect: 'exact', attributes: { type: 'order.created' } }], dataFilter: null };
+const ofShop: Filtering = { filters: [{ dialect: 'prefix', attributes: { source: '/shop' } }], dataFilter: null };
 
 async function tried(
   options: Pick<TryOptions, 'log'> & Partial<TryOptions>,
@@ -35,14 +36,16 @@ interface Given {
   readonly type: string;
   readonly source?: string;
   readonly subject?: string;
+  readonly data?: string;
 }
 
 /** A topic with these events in turn in each partition, one a second, their ids counted from 0. */
 async function logWith(t: Test, events: readonly Given[]): Promise<Log> {
   const log = await openLog(t);
   await log.ensureTopic(topic, spec);
-  for (const [n, event] of events.entries()) {
-    const record = toRecord(eventWith({ source: '/shop', ...event, id: String(n) }));
+  for (const [n, { data, ...attributes }] of events.entries()) {
+    const event = eventWith({ source: '/shop', datacontenttype: 'application/json', ...attributes, id: String(n) });
+    const record = toRecord({ ...event, data: data === undefined ? undefined : Buffer.from(data) });
     await log.append(topic, n % 3, [{ ...record, timestampMs: baseMs + n * 1_000 }]);
   }
   return log;
@@ -71,7 +74,7 @@ t.test('it counts what matches, in all partitions, and shows the newest, newest 
 });
 
 t.test('of what does not match the newest of each type is shown, nearest first, with the reasons', async (t) => {
-  const both = { filters: [...created.filters, ...ofShop.filters] };
+  const both = { filters: [...created.filters, ...ofShop.filters], dataFilter: null };
   const log = await logWith(t, [
     { type: 'bill.paid', source: '/bank' },
     { type: 'order.deleted' },
@@ -100,6 +103,31 @@ t.test('beside the running version it says what is newly matched and what no lon
   t.strictSame(ids(result?.samples.newlyMatched), ['2']);
   t.strictSame(ids(result?.samples.noLongerMatched), ['1', '4']);
   t.match(result?.samples.noLongerMatched[0]?.reasons, [{ message: /type must be "order\.created"/ }]);
+});
+
+t.test('a data filter is tried as it would be in force: what it has no answer for is counted apart', async (t) => {
+  const log = await logWith(t, [
+    { type: 'order.created', data: '{"total":7}' },
+    { type: 'order.created', data: '{"total":5}' },
+    { type: 'order.created', data: '{' },
+    { type: 'order.deleted', data: '{' },
+  ]);
+  const { result } = await tried({ log, tried: { ...created, dataFilter: 'data.total > 5' }, running: created });
+  t.match(result, {
+    events: 4,
+    matched: 1,
+    undecided: 1,
+    compared: { matched: 3, newlyMatched: 0, noLongerMatched: 2 },
+  });
+  t.strictSame(ids(result?.samples.matched), ['0']);
+  t.match(result?.samples.undecided, [
+    { id: '2', reasons: [{ message: /^has no answer, so the event is dead-lettered/ }] },
+  ]);
+  t.match(result?.samples.noLongerMatched, [
+    { id: '1', reasons: [{ message: 'data.total > 5 does not hold, as data.total is 5' }] },
+    { id: '2' },
+  ]);
+  t.strictSame(ids(result?.samples.unmatched), ['1', '3']);
 });
 
 t.test('it begins at the time, ends at the end as it was, and does not count what is no event', async (t) => {

@@ -1,19 +1,21 @@
 import fc from 'fast-check';
 import t from 'tap';
 import { CesqlSyntaxError, compileFilter, print } from '../../broker/filter/cesql/cesql.ts';
+import { sift } from '../../broker/filter/data/sift.ts';
 import { byNearness, explain, type Reason } from '../../broker/filter/explain.ts';
 import { passes } from '../../broker/filter/match.ts';
+import { compileVerdict } from '../../broker/filter/verdict.ts';
 import type { AttributeValues, Filter } from '../../broker/trigger/trigger.ts';
 import { propertyRuns } from '../support/property-runs.ts';
 import { expressions, stringEvents } from './cesql/arbitrary.ts';
-import { eventWith } from './sample.ts';
+import { eventWith, triggerWith } from './sample.ts';
 
 const exact = (attributes: AttributeValues): Filter => ({ dialect: 'exact', attributes });
 const cesql = (expression: string): Filter => ({ dialect: 'cesql', expression });
 const not = (filter: Filter): Filter => ({ dialect: 'not', filter });
 const any = (...filters: Filter[]): Filter => ({ dialect: 'any', filters });
 
-const event = eventWith({ subject: 'cart/Ä', partitionkey: '', count: '42' });
+const event = eventWith({ subject: 'cart/Ä', partitionkey: '', count: '42', datacontenttype: 'application/json' });
 
 /** The reasons as lines, those within others indented. */
 function told(filters: readonly Filter[]): string[] {
@@ -22,7 +24,7 @@ function told(filters: readonly Filter[]): string[] {
       `${indent}${field}: ${message}`,
       ...lines(because, `${indent}  `),
     ]);
-  return lines(explain({ filters }, event).reasons, '');
+  return lines(explain({ filters, dataFilter: null }, event).reasons, '');
 }
 
 const cases: readonly (readonly [does: string, filters: readonly Filter[], lines: readonly string[]])[] = [
@@ -142,9 +144,83 @@ t.test('each dialect says what it asks for and what it saw', async (t) => {
   for (const [does, filters, lines] of cases) t.strictSame(told(filters), lines, does);
 });
 
+const order = { ...event, data: Buffer.from('{"amount":50,"lines":[{"sku":"a"}],"country":"CH","vip":null}') };
+const dataCases: readonly (readonly [does: string, dataFilter: string, lines: readonly string[]])[] = [
+  [
+    'the parts that do not hold, with what they saw',
+    "data.amount > 100 && (data.country in ['DE'] && event.subject == 'x')",
+    [
+      'data.amount > 100 does not hold, as data.amount is 50',
+      'data.country in [\'DE\'] does not hold, as data.country is "CH"',
+      'event.subject == \'x\' does not hold, as event.subject is "cart/Ä"',
+    ],
+  ],
+  [
+    'the error, and what the part looks at',
+    "data.total > data.amount && event.id == '1'",
+    ["data.total > data.amount can't be evaluated: no such field: total, as data.amount is 50"],
+  ],
+  [
+    'errors behind a part that does not hold are no news',
+    'has(data.customer) && data.customer.vip',
+    ['has(data.customer) does not hold, as data.customer is missing'],
+  ],
+  [
+    'lists and objects as JSON, and of a macro what it goes over',
+    "data.lines.exists(i, i.sku == 'b') || data.lines[0].sku == data.vip",
+    [
+      'data.lines.exists(i, i.sku == \'b\') || data.lines[0].sku == data.vip does not hold, as data.lines is [{"sku":"a"}], data.lines[0].sku is "a" and data.vip is null',
+    ],
+  ],
+  ['what passes is told too', 'data.amount\n  == 50', ['data.amount == 50 holds, as data.amount is 50']],
+];
+
+t.test('a data filter is asked where the other filters pass, part by part', async (t) => {
+  const field = 'metadata.annotations["posthorn.dev/data-filter"]';
+  for (const [does, dataFilter, lines] of dataCases) {
+    const { reasons } = explain({ filters: [], dataFilter }, order);
+    t.strictSame(
+      reasons.map((reason) => ({ field: reason.field, message: reason.message })),
+      lines.map((message) => ({ field, message })),
+      does,
+    );
+  }
+  const both = explain({ filters: [exact({ id: '1' })], dataFilter: 'data.amount > 1 && data.amount > 60' }, order);
+  t.match(both, { passes: false, conditions: 3, met: 2, isUndecided: false });
+  t.strictSame(both.reasons[0]?.seen, { 'data.amount': '50' });
+  const other = explain({ filters: [exact({ id: '2' })], dataFilter: 'data.x == 1' }, order);
+  t.match(other, { conditions: 1, met: 0, reasons: [{ field: 'spec.filters[0].exact.id' }] });
+  t.equal(other.reasons.length, 1);
+});
+
+t.test('an event that a data filter has no answer for is told to be dead-lettered', async (t) => {
+  const broken = { ...order, data: Buffer.from('{') };
+  t.match(explain({ filters: [], dataFilter: 'data.amount > 1' }, broken), {
+    passes: false,
+    isUndecided: true,
+    conditions: 1,
+    met: 0,
+    reasons: [{ message: /^has no answer, so the event is dead-lettered for the trigger: the data is not the JSON/ }],
+  });
+});
+
+t.test('an explanation takes no more steps than a few evaluations of the filter', async (t) => {
+  const data = Buffer.from(JSON.stringify({ a: Array.from({ length: 100 }, (_, n) => n) }));
+  // Each of them alone is within the bound, all together are far beyond; the first spares the others.
+  const heavy = 'data.a.all(i, data.a.all(j, i + j >= 0))';
+  const dataFilter = ['data.a == 1', ...Array(100).fill(heavy)].join(' && ');
+  const { reasons, conditions } = explain({ filters: [], dataFilter }, { ...order, data });
+  t.equal(conditions, 101);
+  t.match(reasons[0]?.message, /^data\.a == 1 does not hold, as data\.a is \[0,1,2/);
+  t.ok((reasons[0]?.message.length ?? 0) < 300, 'what is shown of a list is bounded');
+});
+
 t.test('the values that were seen are there for programs, and long ones are cut in the text only', async (t) => {
   const subject = 'x'.repeat(1_000);
-  const { reasons } = explain({ filters: [exact({ subject: 'y', time: 'z' })] }, eventWith({ subject }));
+  const { reasons } = explain(
+    { filters: [exact({ subject: 'y', time: 'z' })], dataFilter: null },
+    eventWith({ subject }),
+  );
   t.strictSame(
     reasons.map(({ seen }) => seen),
     [{ subject }, { time: null }],
@@ -160,7 +236,10 @@ t.test('the nearest come first: what passes, then by the share of conditions met
     'a typo': [exact({ type: 'com.example.craeted' })],
     'one of two': [any(exact({ type: 'x' }), exact({ source: '/shop', type: 'com.example.deleted' }))],
   };
-  const explained = Object.entries(triggers).map(([name, filters]) => ({ name, ...explain({ filters }, event) }));
+  const explained = Object.entries(triggers).map(([name, filters]) => ({
+    name,
+    ...explain({ filters, dataFilter: null }, event),
+  }));
   t.strictSame(
     explained.toSorted(byNearness).map(({ name }) => name),
     ['passes', 'two of three', 'one of two', 'a typo', 'nothing alike'],
@@ -199,22 +278,45 @@ const filter = fc.letrec<{ filter: Filter; leaf: Filter }>((tie) => ({
   ),
 })).filter;
 
-t.test('the verdict is always that of the predicate that matches events', async (t) => {
-  let [passed, failed] = [0, 0];
+const dataFilter = fc.oneof(
+  fc.constant(null),
+  fc.constantFrom(
+    'data.x > 1',
+    "event.type == 'a' || data.x == 1",
+    "data.x == 'a' && has(data.y)",
+    '!has(data.x) && data.all(k, data[k] != null)',
+    'data.x',
+    '1 / data.y > 0 || true',
+  ),
+);
+const json = fc.oneof(
+  fc.dictionary(fc.constantFrom('x', 'y'), fc.constantFrom('a', 1, 2, null, true, 0)).map((one) => JSON.stringify(one)),
+  fc.constantFrom('', '{', '{', '7'),
+);
+
+t.test('the verdict is always that of the predicates that match events', async (t) => {
+  const counts = { passes: 0, fails: 0, undecided: 0 };
+  const filters = fc.array(filter, { maxLength: 2 });
   fc.assert(
-    fc.property(fc.array(filter, { maxLength: 3 }), value, stringEvents, (filters, type, others) => {
-      const event = eventWith({ ...others, type });
-      const explained = explain({ filters }, event);
-      const expected = passes(filters, event);
-      if (expected) passed += 1;
-      else failed += 1;
+    fc.property(filters, dataFilter, value, stringEvents, json, (filters, dataFilter, type, others, json) => {
+      const event = { ...eventWith({ ...others, type, datacontenttype: 'application/json' }), data: Buffer.from(json) };
+      const trigger = { ...triggerWith('any', filters), dataFilter };
+      const explained = explain(trigger, event);
+      const { passed, undecided } = sift(passes(filters, event) ? [trigger] : [], event);
+      const expected = passed.length > 0 ? 'passes' : undecided.length > 0 ? 'undecided' : 'fails';
+      counts[expected] += 1;
       return (
-        explained.passes === expected &&
+        compileVerdict(trigger)(event) === expected &&
+        explained.passes === (expected === 'passes') &&
+        explained.isUndecided === (expected === 'undecided') &&
         explained.met <= explained.conditions &&
-        (expected || (explained.reasons.length > 0 && explained.met < explained.conditions))
+        (explained.passes || (explained.reasons.length > 0 && explained.met < explained.conditions))
       );
     }),
-    { numRuns: propertyRuns(2_000) },
+    { numRuns: propertyRuns(3_000) },
   );
-  t.ok(passed > 200 && failed > 200, `filters and events meet: ${passed} pass, ${failed} do not`);
+  t.ok(
+    Object.values(counts).every((count) => count > 50),
+    `filters and events meet: ${JSON.stringify(counts)}`,
+  );
 });
