@@ -1,10 +1,13 @@
-import { Agent, type Dispatcher } from 'undici';
 import type { CloudEvent } from '../event/event.ts';
 import { hopsAttribute } from '../event/hops.ts';
 import { encodeBinary, encodeStructured } from '../event/http.ts';
 import type { Clock, Timer } from '../runtime/clock.ts';
 import { guardedLookup, RefusedAddressError, refusalOf } from './address.ts';
 import { type Delivery, type Outcome, RevokedError } from './fate.ts';
+import { AnswerError } from './http1/answer-parser.ts';
+import type { Carrier, Exchange } from './http1/connection.ts';
+import { Connections } from './http1/connections.ts';
+import { SecureConnections } from './http1/secure-connections.ts';
 
 /** One attempt over HTTP. */
 export interface Deliverer {
@@ -30,27 +33,19 @@ export interface DelivererOptions {
   readonly responseBytesMax: number;
 }
 
-/** undici's own timeouts are accurate to half a second only: they stand behind our deadline in case it fails. */
-const backstopMs = 5_000;
-/** Sockets to one origin: more than any trigger's requests in flight, so the trigger's limit is what binds. */
-const connectionsMax = 10_000;
 /** An answer's header section, in bytes. More than any reply's attributes (16 KiB), percent-encoded, need. */
 const answerHeaderBytesMax = 65_536;
 
 export function createDeliverer({ clock, responseBytesMax }: DelivererOptions): Deliverer {
-  const agent = new Agent({
-    connections: connectionsMax,
-    pipelining: 1,
-    maxHeaderSize: answerHeaderBytesMax,
-    connect: { lookup: guardedLookup },
-  });
+  const plain = new Connections({ clock, lookup: guardedLookup, headBytesMax: answerHeaderBytesMax });
+  const secure = new SecureConnections({ lookup: guardedLookup, headBytesMax: answerHeaderBytesMax });
+  const targets = new Targets();
   const inFlight = new Set<AnswerHandler>();
   let cutReason: Error | undefined;
   return {
     attempt(delivery, url, hops, isRevoked) {
       if (cutReason) return Promise.reject(cutReason);
-      const target = new URL(url);
-      const refusal = refusalOf(target);
+      const { target, refusal } = targets.of(url);
       if (refusal) return Promise.resolve(unanswered(refusal));
       const { headers, body } = encode(delivery, hops);
       const { timeoutMs } = delivery.trigger.delivery;
@@ -59,18 +54,8 @@ export function createDeliverer({ clock, responseBytesMax }: DelivererOptions): 
         const options = { clock, timeoutMs, responseBytesMax, resolve, reject, onEnd, isRevoked: isRevoked ?? never };
         const handler = new AnswerHandler(options);
         inFlight.add(handler);
-        agent.dispatch(
-          {
-            origin: target.origin,
-            path: target.pathname + target.search,
-            method: 'POST',
-            headers,
-            body,
-            headersTimeout: timeoutMs + backstopMs,
-            bodyTimeout: timeoutMs + backstopMs,
-          },
-          handler,
-        );
+        const connections = target.protocol === 'https:' ? secure : plain;
+        handler.carriedBy(connections.post(target, headers, body, handler));
       });
     },
     cutRevoked() {
@@ -80,9 +65,36 @@ export function createDeliverer({ clock, responseBytesMax }: DelivererOptions): 
       cutReason = reason;
       for (const handler of inFlight) handler.abandon(reason);
     },
-    close: () => agent.destroy(),
+    close() {
+      plain.close(new Error('Posthorn ends'));
+      return secure.close();
+    },
   };
 }
+
+interface Target {
+  readonly target: URL;
+  readonly refusal: RefusedAddressError | undefined;
+}
+
+/** URLs taken apart once, and not for each delivery. */
+class Targets {
+  readonly #targets = new Map<string, Target>();
+
+  of(url: string): Target {
+    let known = this.#targets.get(url);
+    if (!known) {
+      const target = new URL(url);
+      known = { target, refusal: refusalOf(target) };
+      if (this.#targets.size >= targetsMax) this.#targets.clear();
+      this.#targets.set(url, known);
+    }
+    return known;
+  }
+}
+
+/** More subscribers than one process calls; what the triggers of other days have left is forgotten. */
+const targetsMax = 20_000;
 
 const never = (): boolean => false;
 
@@ -129,12 +141,11 @@ interface AnswerOptions {
   readonly isRevoked: () => boolean;
 }
 
-/** Collects one answer: undici calls it, and it settles its promise once. */
-class AnswerHandler implements Dispatcher.DispatchHandler {
+/** Collects one answer, and settles its promise once. */
+class AnswerHandler implements Exchange {
   readonly #options: AnswerOptions;
   readonly #deadline: Timer;
-  #controller: Dispatcher.DispatchController | undefined;
-  #cut: Error | undefined;
+  #carrier: Carrier | undefined;
   #settled = false;
   #status = 0;
   #headers: string[] = [];
@@ -143,45 +154,43 @@ class AnswerHandler implements Dispatcher.DispatchHandler {
 
   constructor(options: AnswerOptions) {
     this.#options = options;
-    const timedOut = `no complete answer within ${options.timeoutMs} ms`;
-    this.#deadline = options.clock.setTimer(
-      () => this.#end({ kind: 'unanswered', cause: 'timeout', message: timedOut }, new Error(timedOut)),
-      options.timeoutMs,
-    );
+    this.#deadline = options.clock.setTimer(() => this.#timedOut(), options.timeoutMs);
   }
 
   get isRevoked(): boolean {
     return this.#options.isRevoked();
   }
 
-  onRequestStart(controller: Dispatcher.DispatchController): void {
-    this.#controller = controller;
-    if (this.#cut) controller.abort(this.#cut);
+  /** What carries the exchange, to be told if it is given up. */
+  carriedBy(carrier: Carrier): void {
+    if (!this.#settled) this.#carrier = carrier;
   }
 
-  onResponseStart(controller: Dispatcher.DispatchController, status: number): void {
-    if (status < 200) return;
+  onHead(status: number, headers: string[]): void {
     this.#status = status;
-    this.#headers = flatHeaders(controller.rawHeaders);
+    this.#headers = headers;
   }
 
-  onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
+  onData(chunk: Buffer): void {
     const room = this.#options.responseBytesMax - this.#bytes;
     this.#bytes += chunk.length;
-    if (chunk.length <= room) {
-      this.#chunks.push(chunk);
-      return;
-    }
-    this.#chunks.push(chunk.subarray(0, room));
+    // A copy: the chunk's memory is used again.
+    this.#chunks.push(Buffer.from(chunk.length <= room ? chunk : chunk.subarray(0, room)));
+    if (chunk.length <= room) return;
     this.#end(this.#answer(true), new Error(`answer longer than ${this.#options.responseBytesMax} bytes`));
   }
 
-  onResponseEnd(): void {
+  onEnd(): void {
     this.#end(this.#answer(false));
   }
 
-  onResponseError(_controller: Dispatcher.DispatchController | undefined, error: Error): void {
+  onError(error: Error): void {
     this.#end(unanswered(error));
+  }
+
+  #timedOut(): void {
+    const message = `no complete answer within ${this.#options.timeoutMs} ms`;
+    this.#end({ kind: 'unanswered', cause: 'timeout', message }, new Error(message));
   }
 
   #answer(truncated: boolean): Outcome {
@@ -205,8 +214,7 @@ class AnswerHandler implements Dispatcher.DispatchHandler {
     this.#settled = true;
     this.#deadline.cancel();
     this.#options.onEnd();
-    this.#cut = cut;
-    if (cut) this.#controller?.abort(cut);
+    if (cut) this.#carrier?.abort(this, cut);
     return true;
   }
 }
@@ -216,21 +224,6 @@ const empty = Buffer.alloc(0);
 function unanswered(error: Error): Outcome {
   if (error instanceof RefusedAddressError) return { kind: 'unanswered', cause: 'address', message: error.message };
   const code = 'code' in error ? String(error.code) : '';
-  const isProtocol = error.name === 'HTTPParserError' || code.startsWith('HPE_') || code === 'UND_ERR_HEADERS_OVERFLOW';
-  const isTimeout = code === 'UND_ERR_HEADERS_TIMEOUT' || code === 'UND_ERR_BODY_TIMEOUT';
-  const cause = isProtocol ? 'protocol' : isTimeout ? 'timeout' : 'connection';
+  const cause = error instanceof AnswerError ? 'protocol' : 'connection';
   return { kind: 'unanswered', cause, message: error.message || code || error.name };
-}
-
-function flatHeaders(raw: Dispatcher.DispatchController['rawHeaders']): string[] {
-  const flat: string[] = [];
-  if (!Array.isArray(raw)) return flat;
-  for (let i = 0; i + 1 < raw.length; i += 2) {
-    flat.push(latin1(raw[i]).toLowerCase(), latin1(raw[i + 1]));
-  }
-  return flat;
-}
-
-function latin1(value: Buffer | string | undefined): string {
-  return typeof value === 'string' ? value : (value?.toString('latin1') ?? '');
 }
