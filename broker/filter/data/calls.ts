@@ -20,13 +20,13 @@ interface CallPlace {
 /** A call of a function or a macro, alone or on a value. @throws DataFilterSyntaxError */
 export function compileCall(name: string, target: ASTNode | null, args: readonly ASTNode[], place: CallPlace): Run {
   const { compile, start } = place;
-  if (target === null && name === 'has') return has(args, place);
+  if (name === 'has') return has(target, args, place);
   const [first, ...bodies] = args;
   if (target !== null && first !== undefined && macros.get(name)?.includes(args.length)) {
     return macro(name, target, first, bodies, place);
   }
   const all = target === null ? args : [target, ...args];
-  if (name === 'matches' && all.length === 2) return matches(all, place);
+  if (name === 'matches') return matches(all, place);
   const called = functions.get(name);
   const isRight = called?.called === 'either' || called?.called === (target === null ? 'alone' : 'on a value');
   if (!called || !isRight || called.argumentCount !== all.length)
@@ -83,8 +83,9 @@ function unknownFunction(name: string, target: ASTNode | null, count: number, po
   );
 }
 
-function has([field]: readonly ASTNode[], { compile, start }: CallPlace): Run {
-  if (field?.op !== '.') throw new DataFilterSyntaxError(start, 'has() takes a field, like has(data.field)');
+function has(on: ASTNode | null, [field]: readonly ASTNode[], { compile, start }: CallPlace): Run {
+  if (on !== null || field?.op !== '.')
+    throw new DataFilterSyntaxError(start, 'has() takes a field, like has(data.field)');
   const [target, name] = field.args;
   return unary(compile(target), (value) => {
     if (isObject(value) || isMade(value)) return lookUp(value, name) !== undefined;
@@ -118,9 +119,12 @@ function macro(
 }
 
 /** The pattern has to be known now: that of each event would have to be read anew. */
-function matches([text, pattern]: readonly ASTNode[], { compile, start }: CallPlace): Run {
-  if (text === undefined || pattern?.op !== 'value' || typeof pattern.args !== 'string') {
-    throw new DataFilterSyntaxError(pattern?.start ?? start, `the pattern of matches must be a text in quotes`);
+function matches([text, pattern, ...more]: readonly ASTNode[], { compile, start }: CallPlace): Run {
+  if (text === undefined || pattern === undefined || more.length > 0) {
+    throw new DataFilterSyntaxError(start, "matches takes a text and a pattern, like data.field.matches('^a')");
+  }
+  if (pattern.op !== 'value' || typeof pattern.args !== 'string') {
+    throw new DataFilterSyntaxError(pattern.start, 'the pattern of matches must be a text in quotes');
   }
   const compiled = compilePattern(pattern.args, pattern.start);
   const run = compile(text);

@@ -21,6 +21,8 @@ const refused: Readonly<Record<string, string>> = {
   'data.a.contains()': '0: contains takes 1 argument, found 0',
   'data.a.exists(true)': '0: exists takes 2 arguments, found 1',
   'data.a.map(x, x, x, x)': '0: map takes 2 or 3 arguments, found 4',
+  'data.has(x)': '0: has() takes a field, like has(data.field)',
+  'data.a.matches()': "0: matches takes a text and a pattern, like data.field.matches('^a')",
   'has(data)': '0: has() takes a field, like has(data.field)',
   'data.a.matches(data.b)': '15: the pattern of matches must be a text in quotes',
   "data.a.matches('(')": /^15: the pattern of matches is no regular expression of RE2: .*missing closing \).*$/.source,
