@@ -8,8 +8,8 @@ import type { Value } from './value.ts';
  */
 export const stepsMax = 50_000;
 
-/** Characters of text that one step reads. */
-export const charactersPerStep = 16;
+/** Characters of text that one step reads: so the longest text there may be can be searched once. */
+export const charactersPerStep = 32;
 
 /** The filter has no answer for this event, for the reason that its message tells. */
 export class UndecidedError extends Error {

@@ -46,8 +46,8 @@ const adversaries: Readonly<Record<string, { readonly expression: string; readon
     data: { a: 'ſ'.repeat(20_000) },
   },
   'long lists compared': {
-    expression: 'data.a == data.b',
-    data: { a: upTo(20_000, () => 'a'.repeat(20)), b: upTo(20_000, () => 'a'.repeat(20)) },
+    expression: 'data.a == data.b && data.b == data.a',
+    data: { a: upTo(20_000, () => 'a'), b: upTo(20_000, () => 'a') },
   },
   'each of a list in another': {
     expression: 'data.a.exists(x, x in data.b)',
@@ -105,18 +105,23 @@ t.test('what takes longer counts as more steps', async (t) => {
   atLeast(16_000, `data.a.matches('(?i)kx')`, { a: 'ſ'.repeat(1_000) });
   atLeast(3_000, `data.a.matches('[a-c]x')`, { a: 'a'.repeat(1_000) });
   atLeast(40_000, 'data.size() == 0', keys(10_000));
-  atLeast(2_000, 'data.a.contains(data.b)', { a: 'a'.repeat(10_000), b: 'b'.repeat(100) });
+  atLeast(1_200, 'data.a.contains(data.b)', { a: 'a'.repeat(10_000), b: 'b'.repeat(100) });
   atLeast(4_000, `data.a.lowerAscii() == ''`, { a: 'a'.repeat(16_000) });
-  atLeast(1_000, 'data.a == data.b', { a: 'a'.repeat(16_000), b: 'a'.repeat(16_000) });
-  atLeast(1_000, 'data.a < data.b', { a: 'a'.repeat(16_000), b: 'a'.repeat(16_000) });
-  atLeast(1_000, 'data.a.size() == 1', { a: 'a'.repeat(16_000) });
-  atLeast(1_000, `double(data.a) > 1.0`, { a: '1'.repeat(16_000) });
-  atLeast(1_000, 'data.a.startsWith(data.b)', { a: 'a', b: 'a'.repeat(16_000) });
-  atLeast(2_000, `data.a + data.a == ''`, { a: 'a'.repeat(16_000) });
+  atLeast(500, 'data.a == data.b', { a: 'a'.repeat(16_000), b: 'a'.repeat(16_000) });
+  atLeast(500, 'data.a < data.b', { a: 'a'.repeat(16_000), b: 'a'.repeat(16_000) });
+  atLeast(500, 'data.a.size() == 1', { a: 'a'.repeat(16_000) });
+  atLeast(2_000, `double(data.a) > 1.0`, { a: '1'.repeat(16_000) });
+  atLeast(500, 'data.a.startsWith(data.b)', { a: 'a', b: 'a'.repeat(16_000) });
+  atLeast(1_000, `data.a + data.a == ''`, { a: 'a'.repeat(16_000) });
   atLeast(2_000, 'data.a + data.a == []', { a: upTo(1_000, () => 1) });
   atLeast(60, `timestamp(data.a) == timestamp(0)`, { a: '2026-01-31T12:00:00.123456789Z' });
   atLeast(20, `timestamp(data.a).getFullYear() == 1`, { a: 1 });
   atLeast(80, `duration(data.a) == duration('1s')`, { a: '1h1m1s1ms1' });
+});
+
+t.test('the longest text is searched within the steps', async (t) => {
+  const data = { a: 'a'.repeat(1_048_576 - 8) };
+  t.match(judged(`data.a.contains('a needle of 16 c')`, data), { kind: 'fails', reason: 'it is false' });
 });
 
 t.test('data beyond a bound has no answer where it is asked for, and only there', async (t) => {
