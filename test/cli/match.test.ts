@@ -22,6 +22,17 @@ t.test('a page change against twenty triggers reads as test/fixtures/page-change
   t.equal(stdout, readFileSync(join(fixtures, 'explained.txt'), 'utf8'));
 });
 
+t.test('as JSON the triggers are in the same order: near misses, those that get it, the others', async (t) => {
+  const { stdout } = await posthorn(['match', pageChange, ...twenty, '-o', 'json']);
+  const names = JSON.parse(stdout).items[0].triggers.map((one: { name: string }) => one.name);
+  const text = readFileSync(join(fixtures, 'explained.txt'), 'utf8');
+  t.strictSame(
+    names,
+    [...text.matchAll(/^ {2}([\w-]+)(?::|$)/gm)].map(([, name]) => name),
+  );
+  t.equal(names.length, 20);
+});
+
 t.test('one trigger is explained whole, also where it gets the event', async (t) => {
   const of = async (name: string): Promise<string> => {
     const { stdout } = await posthorn(['match', pageChange, ...twenty, '--trigger', name]);
