@@ -70,64 +70,80 @@ export class ConditionTree<T> {
 class Node<T> {
   /** Whose last condition leads here. */
   readonly items: T[] = [];
-  /** By attribute. */
-  readonly steps = new Map<string, Steps<T>>();
+  /** By attribute; null where no condition leads on, as there are many such nodes. */
+  steps: Map<string, Steps<T>> | null = null;
 
   get isEmpty(): boolean {
-    return this.items.length === 0 && this.steps.size === 0;
+    return this.items.length === 0 && this.steps === null;
   }
 
   below({ attribute, kind, text }: Condition): Node<T> | undefined {
-    return this.steps.get(attribute)?.[kind].get(text);
+    return this.steps?.get(attribute)?.[kind]?.get(text);
   }
 
   makeBelow({ attribute, kind, text }: Condition): Node<T> {
-    const steps = this.steps.get(attribute) ?? {
-      equals: new Map<string, Node<T>>(),
-      prefix: new Affixes<Node<T>>('prefix'),
-      suffix: new Affixes<Node<T>>('suffix'),
-    };
+    this.steps ??= new Map();
+    const steps = this.steps.get(attribute) ?? { equals: null, prefix: null, suffix: null };
     this.steps.set(attribute, steps);
     const made = new Node<T>();
-    steps[kind].set(text, made);
+    if (kind === 'equals') {
+      steps.equals ??= new Map();
+      steps.equals.set(text, made);
+    } else {
+      steps[kind] ??= new Affixes(kind);
+      steps[kind].set(text, made);
+    }
     return made;
   }
 
   removeBelow({ attribute, kind, text }: Condition): void {
-    const steps = this.steps.get(attribute);
-    if (steps === undefined) return;
-    steps[kind].delete(text);
-    if (steps.equals.size === 0 && steps.prefix.isEmpty && steps.suffix.isEmpty) this.steps.delete(attribute);
+    const steps = this.steps?.get(attribute);
+    if (!this.steps || !steps) return;
+    steps[kind]?.delete(text);
+    if (kind === 'equals') {
+      if (steps.equals?.size === 0) steps.equals = null;
+    } else if (steps[kind]?.isEmpty) {
+      steps[kind] = null;
+    }
+    if (steps.equals || steps.prefix || steps.suffix) return;
+    this.steps.delete(attribute);
+    if (this.steps.size === 0) this.steps = null;
   }
 }
 
-/** Where conditions on one attribute lead to. */
+/** Where conditions on one attribute lead to; null where there are none of the kind. */
 interface Steps<T> {
-  readonly equals: Map<string, Node<T>>;
-  readonly prefix: Affixes<Node<T>>;
-  readonly suffix: Affixes<Node<T>>;
+  equals: Map<string, Node<T>> | null;
+  prefix: Affixes<Node<T>> | null;
+  suffix: Affixes<Node<T>> | null;
 }
 
 /** Where there are more attributes than this, the event has fewer. */
 const stepsMax = 8;
 
 /** The recursion is as deep as the longest list of conditions. */
-function collect<T>(node: Node<T>, attributes: AttributeTexts, found: T[]): void {
-  for (const item of node.items) found.push(item);
-  if (node.steps.size <= stepsMax) {
-    for (const [name, steps] of node.steps) step(steps, attributes[name], attributes, found);
+function collect<T>({ items, steps }: Node<T>, attributes: AttributeTexts, found: T[]): void {
+  for (const item of items) found.push(item);
+  if (steps === null) return;
+  if (steps.size <= stepsMax) {
+    for (const [name, own] of steps) step(own, attributes[name], attributes, found);
   } else {
     for (const name in attributes) {
-      const steps = node.steps.get(name);
-      if (steps !== undefined) step(steps, attributes[name], attributes, found);
+      const own = steps.get(name);
+      if (own !== undefined) step(own, attributes[name], attributes, found);
     }
   }
 }
 
-function step<T>(steps: Steps<T>, value: string | undefined, attributes: AttributeTexts, found: T[]): void {
+function step<T>(
+  { equals, prefix, suffix }: Steps<T>,
+  value: string | undefined,
+  attributes: AttributeTexts,
+  found: T[],
+): void {
   if (value === undefined) return;
-  const equal = steps.equals.get(value);
+  const equal = equals?.get(value);
   if (equal !== undefined) collect(equal, attributes, found);
-  if (!steps.prefix.isEmpty) for (const node of steps.prefix.matching(value)) collect(node, attributes, found);
-  if (!steps.suffix.isEmpty) for (const node of steps.suffix.matching(value)) collect(node, attributes, found);
+  if (prefix !== null) for (const node of prefix.matching(value)) collect(node, attributes, found);
+  if (suffix !== null) for (const node of suffix.matching(value)) collect(node, attributes, found);
 }
