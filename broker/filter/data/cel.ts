@@ -70,9 +70,12 @@ function attempt<Result>(expression: string, work: () => Result): Result {
   }
 }
 
-function refusalOf(error: unknown, expression: string): unknown {
+function refusalOf(error: unknown, expression: string): DataFilterSyntaxError {
   if (error instanceof RangeError) return new DataFilterSyntaxError(0, 'the expression is too deep');
-  if (!(error instanceof ParseError || error instanceof CelTypeError)) return error;
+  // The package stumbles over some that nobody writes, like `1 + [][data]`.
+  if (!(error instanceof ParseError || error instanceof CelTypeError)) {
+    return new DataFilterSyntaxError(0, 'the types of the expression can not be told; write it more simply');
+  }
   const position = Math.min(error.range?.start ?? 0, expression.length);
   return new DataFilterSyntaxError(position, problemOf(error, expression, position));
 }

@@ -38,6 +38,7 @@ const refused: Readonly<Record<string, string>> = {
   "timestamp('2026-01-31') < timestamp(data.t)": '0: timestamp() wants a time of RFC 3339, like 2026-01-31T12:00:00Z',
   "duration('1 h') < duration('2h')": '0: duration() wants a number with a unit (h, m, s, ms, us, ns), like 1h30m',
   "int('x') == data.n": '0: int() wants digits',
+  '1 + [][data] == 1': '0: the types of the expression can not be told; write it more simply',
   'cel.bind(x, data.a, x)': /^\d+: unknown function bind; .*$/.source,
 };
 
