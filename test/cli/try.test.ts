@@ -1,6 +1,6 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import t, { type Test } from 'tap';
 import { toRecord } from '../../event/kafka.ts';
 import { serveAdmin } from '../console/setup.ts';
@@ -31,7 +31,7 @@ async function setUp(t: Test) {
   }
   const directory = t.testdir({ 'orders.yaml': orders, 'changed.yaml': ofShop });
   const run = (file: string, args: readonly string[] = [], terminal = false): Promise<Ran> => {
-    return posthorn(['try', '-f', join(directory, file), ...args], { env: { POSTHORN_SERVER: url }, terminal });
+    return posthorn(['try', '-f', resolve(directory, file), ...args], { env: { POSTHORN_SERVER: url }, terminal });
   };
   const time = (n: number): string => new Date(times[n] ?? 0).toISOString().replace(/\.\d+/, '');
   return { url, log, run, time };
@@ -99,6 +99,22 @@ t.test('--since is a duration or a time, and where nothing came since then it sa
     (await run('orders.yaml', ['--since', '5m'])).stdout,
     /\n1 record of the topic is no event and not counted\n$/,
   );
+});
+
+t.test('events that the data filter has no answer for are told apart: they would be dead-lettered', async (t) => {
+  const { log, run } = await setUp(t);
+  const event = eventWith({ id: 'd', type: 'order.created', datacontenttype: 'application/json' });
+  await log.append(topic, 0, [toRecord({ ...event, data: Buffer.from('{') })]);
+  const annotations = { 'posthorn.dev/data-filter': 'data.total > 5' };
+  const filtered = triggerYaml('orders', 'http://handler.example/', { annotations });
+  const file = join(t.testdir({ 'filtered.yaml': filtered }), 'filtered.yaml');
+  const { stdout } = await run(file, ['--samples', '1']);
+  t.match(stdout, /^orders matches 0 of 4 events /);
+  t.match(
+    stdout,
+    /\nNo answer, so they would be dead-lettered \(1\):\n {2}\S+ {3}d .*\n {6}has no answer, .*: the data is not the JSON/,
+  );
+  t.match(stdout, '\nNot matched (3), the nearest, one of a type:\n');
 });
 
 t.test('-o json has the counts and the samples', async (t) => {
