@@ -1,5 +1,5 @@
 import { isUtf8 } from 'node:buffer';
-import type { Log, LogRecord, RecordHeaders } from '../broker/log/log.ts';
+import type { HeaderValue, Log, LogRecord, RecordHeaders } from '../broker/log/log.ts';
 import type { Registry } from '../broker/trigger/registry.ts';
 import { fullName } from '../broker/trigger/registry-plan.ts';
 import { headerText } from '../dispatcher/record-headers.ts';
@@ -123,9 +123,13 @@ function eventOf(record: LogRecord): CloudEvent | null {
 
 function headersOf(headers: RecordHeaders): Record<string, Text | readonly Text[]> {
   const entries = Object.entries(headers).map(([name, value]) => {
-    return [name, Buffer.isBuffer(value) ? textOf(value) : value.map(textOf)] as const;
+    return [name, Array.isArray(value) ? value.map(headerTextOf) : headerTextOf(value as HeaderValue)] as const;
   });
   return Object.fromEntries(entries);
+}
+
+function headerTextOf(value: HeaderValue): Text {
+  return typeof value === 'string' ? value : textOf(value);
 }
 
 function textOrNull(bytes: Buffer | null): Text | null {

@@ -1,4 +1,4 @@
-import type { CloudEvent } from '../event/event.ts';
+import { withAttributes } from '../event/event.ts';
 import { hopsAttribute } from '../event/hops.ts';
 import { encodeBinary, encodeStructured } from '../event/http.ts';
 import type { Clock, Timer } from '../runtime/clock.ts';
@@ -100,16 +100,15 @@ const never = (): boolean => false;
 
 /** The request's headers (flat) and body. */
 function encode(delivery: Delivery, hops: number): { headers: string[]; body: Buffer | null } {
-  const event: CloudEvent = {
-    attributes: { ...delivery.event.attributes, [hopsAttribute]: String(hops) },
-    data: delivery.event.data,
-  };
-  const { headers, body } = delivery.trigger.delivery.format === 'json' ? encodeStructured(event) : encodeBinary(event);
+  const { event, trigger } = delivery;
+  const added = { [hopsAttribute]: String(hops) };
+  const { headers, body } =
+    trigger.delivery.format === 'json' ? encodeStructured(withAttributes(event, added)) : encodeBinary(event, added);
   headers.push(
     'prefer',
     'reply',
     'posthorn-trigger',
-    `${delivery.trigger.namespace}/${delivery.trigger.name}`,
+    `${trigger.namespace}/${trigger.name}`,
     'posthorn-attempt',
     String(delivery.attempt),
     'user-agent',

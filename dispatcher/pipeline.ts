@@ -36,7 +36,7 @@ import {
 import { TriggerLimits } from './limit/trigger-limits.ts';
 import type { LaneKind, Waiting } from './limit/waiting-queue.ts';
 import type { Turn } from './limit.ts';
-import { type RepeatBound, RepeatBounds } from './repeat-bound.ts';
+import { RepeatBounds } from './repeat-bound.ts';
 import { hopsOfDelivery, type Reply, replyOf } from './reply.ts';
 import { toRetryRecord } from './retry.ts';
 
@@ -117,21 +117,22 @@ export class Pipeline {
     void this.#settle(this.#abandon(delivery), hold);
   }
 
-  /**
-   * What is not durable stays unsettled, and is repeated after the next start.
-   * @param bounds of an attempt: for which it counts until it is committed
-   */
-  async #settle(durable: Promise<Settling>, hold: Hold, ...bounds: readonly RepeatBound[]): Promise<void> {
+  /** What is not durable stays unsettled, and is repeated after the next start. */
+  async #settle(durable: Promise<void>, hold: Hold): Promise<void> {
     try {
-      if ((await durable) === 'kept') return;
+      await durable;
     } catch (error) {
-      hold.drop();
-      const { broker, logger, signal } = this.#options;
-      if (signal.aborted || error instanceof RevokedError) return;
-      logger.error({ broker, err: error }, 'a delivery failed by a bug in Posthorn; not settled');
+      this.#unsettled(hold, error);
       return;
     }
-    hold.settle(...bounds);
+    hold.settle();
+  }
+
+  #unsettled(hold: Hold, error: unknown): void {
+    hold.drop();
+    const { broker, logger, signal } = this.#options;
+    if (signal.aborted || error instanceof RevokedError) return;
+    logger.error({ broker, err: error }, 'a delivery failed by a bug in Posthorn; not settled');
   }
 
   /** Lets go of what waits for its turn and is another's by now. */
@@ -151,7 +152,13 @@ export class Pipeline {
     if (mayBegin !== undefined) await mayBegin;
     if (this.#isDraining || hold.isRevoked) hold.drop();
     else if (mayBegin !== undefined && !turn.isProbe && !this.#isCalled(delivery)) this.#putBack(waiting);
-    else await this.#settle(this.#begin(delivery, hold, turn), hold, bound);
+    else {
+      try {
+        if ((await this.#begin(delivery, hold, turn)) !== 'kept') hold.settle(bound);
+      } catch (error) {
+        this.#unsettled(hold, error);
+      }
+    }
     bound.end();
     turn.ended('unknown');
   }
@@ -170,7 +177,7 @@ export class Pipeline {
   #begin(waiting: Delivery, hold: Hold, turn: Turn): Promise<Settling> {
     const trigger = this.#options.registry.snapshot().triggers.get(waiting.trigger.uid);
     if (!trigger) return this.#abandon(waiting);
-    const delivery = { ...waiting, trigger };
+    const delivery = trigger === waiting.trigger ? waiting : { ...waiting, trigger };
     const { target } = delivery;
     if (target.kind === 'subscriber') return this.#attempt(delivery, trigger.subscriberUri, hold, turn);
     const sinkUri = trigger.delivery.deadLetterSinkUri;
@@ -190,53 +197,50 @@ export class Pipeline {
    * @param hold of a subscriber's attempt, which may be retried in its place; none for a dead letter sink
    * @param turn likewise: how the subscriber is is told to its limit
    */
-  async #attempt(waiting: Delivery, url: string, hold?: Hold, turn?: Turn): Promise<Settling> {
-    const { broker, clock, logger } = this.#options;
-    const startedAtMs = clock.now();
-    const delivery = { ...waiting, firstAttemptAtMs: waiting.firstAttemptAtMs ?? startedAtMs };
-    const outcome = await this.#call(delivery, url, hold);
-    const { delivery: policy } = delivery.trigger;
-    const onGone = turn ? delivery.trigger.onGone : 'dead-letter';
-    const nowMs = clock.now();
-    const fate = decide(outcome, delivery.attempt, policy, nowMs, Math.random(), onGone);
-    if (fate.kind !== 'delivered') {
-      const line = failureLine(delivery, url, outcome, fate, nowMs - startedAtMs);
-      logger.warn({ broker, ...line }, 'attempt failed');
-    }
-    turn?.ended(healthOf(outcome, onGone), retryAfterMs(outcome, policy, nowMs));
-    if (fate.kind === 'retry' && hold?.retryInPlace) {
-      this.#tally(delivery.trigger).retried();
-      hold.retryInPlace({ ...delivery, attempt: fate.attempt }, fate.atMs);
-      return 'kept';
-    }
-    await this.#apply(delivery, fate, outcome);
-  }
-
-  /** One request, observed. */
-  async #call(delivery: Delivery, url: string, hold?: Hold): Promise<Outcome> {
-    const { clock, deliverer } = this.#options;
-    const { trigger, target } = delivery;
-    const hops = hopsOfDelivery(delivery.event);
-    const event =
-      target.kind === 'subscriber' ? delivery.event : deadLetterEvent(delivery.event, trigger, target.failure);
+  async #attempt(delivery: Delivery, url: string, hold?: Hold, turn?: Turn): Promise<Settling> {
+    const { clock } = this.#options;
+    const { trigger } = delivery;
     const tally = this.#tally(trigger);
+    const startedAtMs = clock.now();
     const startedAt = clock.monotonic();
+    let outcome: Outcome;
     tally.started();
     try {
-      const isRevoked = hold?.retryInPlace && (() => hold.isRevoked);
-      const outcome = await deliverer.attempt({ ...delivery, event }, url, hops, isRevoked);
-      tally.ended(classOf(outcome), (clock.monotonic() - startedAt) / 1_000);
-      return outcome;
+      outcome = await this.#call(delivery, url, hold);
     } catch (error) {
       tally.aborted();
       throw error;
     }
+    tally.ended(classOf(outcome), (clock.monotonic() - startedAt) / 1_000);
+    const onGone = turn ? trigger.onGone : 'dead-letter';
+    const nowMs = clock.now();
+    const fate = decide(outcome, delivery.attempt, trigger.delivery, nowMs, Math.random(), onGone);
+    turn?.ended(healthOf(outcome, onGone), retryAfterMs(outcome, trigger.delivery, nowMs));
+    if (fate.kind === 'delivered') return this.#delivered(delivery, outcome);
+    const failed = { ...delivery, firstAttemptAtMs: delivery.firstAttemptAtMs ?? startedAtMs };
+    const line = failureLine(failed, url, outcome, fate, nowMs - startedAtMs);
+    this.#options.logger.warn({ broker: this.#options.broker, ...line }, 'attempt failed');
+    if (fate.kind === 'retry' && hold?.retryInPlace) {
+      tally.retried();
+      hold.retryInPlace({ ...failed, attempt: fate.attempt }, fate.atMs);
+      return 'kept';
+    }
+    await this.#apply(failed, fate, outcome);
   }
 
-  #apply(delivery: Delivery, fate: Fate, outcome: Outcome): Promise<void> {
+  /** One request. */
+  #call(delivery: Delivery, url: string, hold?: Hold): Promise<Outcome> {
+    const { deliverer } = this.#options;
+    const { trigger, target, event } = delivery;
+    const hops = hopsOfDelivery(event);
+    if (target.kind === 'deadLetterSink') {
+      return deliverer.attempt({ ...delivery, event: deadLetterEvent(event, trigger, target.failure) }, url, hops);
+    }
+    return deliverer.attempt(delivery, url, hops, hold?.retryInPlace && (() => hold.isRevoked));
+  }
+
+  #apply(delivery: Delivery, fate: Exclude<Fate, { kind: 'delivered' }>, outcome: Outcome): Promise<void> {
     switch (fate.kind) {
-      case 'delivered':
-        return this.#delivered(delivery, outcome);
       case 'retry':
         this.#tally(delivery.trigger).retried();
         return this.#appendRetry(delivery, fate, outcome);
@@ -245,22 +249,26 @@ export class Pipeline {
     }
   }
 
-  async #delivered(delivery: Delivery, outcome: Outcome): Promise<void> {
-    const { clock, metrics, broker } = this.#options;
+  /** A promise only where there is something to append: most deliveries are not answered with an event. */
+  #delivered(delivery: Delivery, outcome: Outcome): Promise<void> | undefined {
     if (delivery.target.kind === 'deadLetterSink') {
-      await this.#appendFailure(delivery, delivery.target.failure, 'delivered');
-      return;
+      return this.#appendFailure(delivery, delivery.target.failure, 'delivered');
     }
-    await this.#reply(delivery, outcome, replyOf(outcome, hopsOfDelivery(delivery.event), clock.now()));
+    const reply = replyOf(outcome, hopsOfDelivery(delivery.event), this.#options.clock.now());
+    if (reply.kind !== 'none') return this.#reply(delivery, outcome, reply).then(() => this.#countDelivered(delivery));
+    this.#countDelivered(delivery);
+    return undefined;
+  }
+
+  #countDelivered(delivery: Delivery): void {
+    const { clock, metrics, broker } = this.#options;
     this.#tally(delivery.trigger).delivered();
     const wantedAtMs = Math.max(delivery.origin.appendedAtMs, deliverAtOf(delivery.event) || 0);
     metrics.broker(broker).latency(Math.max(0, clock.now() - wantedAtMs) / 1_000);
   }
 
-  async #reply(delivery: Delivery, outcome: Outcome, reply: Reply): Promise<void> {
+  async #reply(delivery: Delivery, outcome: Outcome, reply: Exclude<Reply, { kind: 'none' }>): Promise<void> {
     switch (reply.kind) {
-      case 'none':
-        return;
       case 'event':
         try {
           await this.#options.appender.append(

@@ -11,6 +11,7 @@ export function cut(text: string): string {
 /** The first value of a header as text. */
 export function headerText(headers: RecordHeaders, name: string): string | undefined {
   const value = headers[name];
+  if (typeof value === 'string') return value;
   const one = Buffer.isBuffer(value) ? value : value?.[0];
   return one?.toString('utf8');
 }

@@ -1,5 +1,5 @@
 import { checkDeliverAt } from '../event/deliver-at.ts';
-import type { CloudEvent } from '../event/event.ts';
+import { type CloudEvent, withAttributes } from '../event/event.ts';
 import { hopsAttribute, hopsMax, hopsOf } from '../event/hops.ts';
 import { decodeReply } from '../event/http.ts';
 import { messageOf } from '../runtime/errors.ts';
@@ -38,7 +38,7 @@ export function replyOf(outcome: Outcome, hops: number, nowMs: number): Reply {
   }
   if (event === null) return { kind: 'none' };
   if (outcome.truncated) return { kind: 'refused', category: 'invalid_reply', reason: tooLarge, event: null };
-  const counted = { attributes: { ...event.attributes, [hopsAttribute]: String(hops) }, data: event.data };
+  const counted = withAttributes(event, { [hopsAttribute]: String(hops) });
   if (hops > hopsMax) {
     return {
       kind: 'refused',

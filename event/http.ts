@@ -1,5 +1,5 @@
 import { EventError, shown } from './errors.ts';
-import { type CloudEvent, newAttributes } from './event.ts';
+import { type CloudEvent, newAttributes, withAttributes } from './event.ts';
 import { decodeHeaderValue, encodeHeaderValue } from './header-value.ts';
 import { decodeJson, decodeJsonBatch, encodeJson } from './json.ts';
 import { type ContentMode, contentModeOf, isEventFormat } from './media-type.ts';
@@ -59,23 +59,29 @@ export function decodeReply(headers: readonly string[], body: Buffer): CloudEven
   return event;
 }
 
-/** The event as an HTTP message in binary mode: one header an attribute, the data as body. */
-export function encodeBinary(event: CloudEvent): EncodedHttp {
+/**
+ * The event as an HTTP message in binary mode: one header an attribute, the data as body.
+ * @param added extensions beside the event's own attributes, or instead of them
+ */
+export function encodeBinary(event: CloudEvent, added: Readonly<Record<string, string>> = none): EncodedHttp {
   const { attributes, data } = event;
   const headers: string[] = [];
   for (const name in attributes) {
     const value = attributes[name];
-    if (value === undefined) continue;
+    if (value === undefined || Object.hasOwn(added, name)) continue;
     if (name !== 'datacontenttype') {
       headers.push(`ce-${name}`, encodeHeaderValue(value));
     } else {
       // Data that is an event itself would make the message one in structured mode.
-      if (isEventFormat(value)) return encodeStructured(event);
+      if (isEventFormat(value)) return encodeStructured(withAttributes(event, added));
       headers.push('content-type', value);
     }
   }
+  for (const name in added) headers.push(`ce-${name}`, encodeHeaderValue(added[name] ?? ''));
   return { headers, body: data ?? null };
 }
+
+const none: Readonly<Record<string, string>> = {};
 
 /** The event as an HTTP message in structured mode, in JSON. */
 export function encodeStructured(event: CloudEvent): EncodedHttp {

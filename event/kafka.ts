@@ -9,8 +9,8 @@ import { attributesMaxBytes, checkAttributes } from './validate.ts';
 export interface EventRecord {
   readonly key: Buffer | null;
   readonly value: Buffer | null;
-  /** A name that occurs more than once has an array. */
-  readonly headers: Readonly<Record<string, Buffer | readonly Buffer[]>>;
+  /** Text, or bytes that may be text; a name that occurs more than once has an array. */
+  readonly headers: Readonly<Record<string, string | Buffer | readonly (string | Buffer)[]>>;
 }
 
 export interface EncodedRecord {
@@ -103,13 +103,11 @@ function attributeNameOf(header: string): string | null {
   return name;
 }
 
-function headerText(header: string, attribute: string, value: Buffer | readonly Buffer[]): string {
+function headerText(header: string, attribute: string, value: EventRecord['headers'][string]): string {
+  if (typeof value === 'string') return value;
   if (!(value instanceof Uint8Array)) {
     throw new EventError(`the header ${header} occurs more than once`, { attribute });
   }
-  // Most values are ASCII, and latin1 is the decoding that costs least.
-  const text = value.toString('latin1');
-  if (/^[\0-\x7f]*$/.test(text)) return text;
   if (!isUtf8(value)) throw new EventError(`the header ${header} is not UTF-8`, { attribute });
   return value.toString();
 }

@@ -97,14 +97,16 @@ export interface PartitionRange {
   readonly end: number;
 }
 
+/** The value of a record's header: text where it is UTF-8, else its bytes. */
+export type HeaderValue = string | Buffer;
+
 /** Header values of a record. A name that occurs more than once has an array, in order. */
-export type RecordHeaders = Readonly<Record<string, Buffer | readonly Buffer[]>>;
+export type RecordHeaders = Readonly<Record<string, HeaderValue | readonly HeaderValue[]>>;
 
 export interface NewRecord {
   readonly key: Buffer | null;
   readonly value: Buffer | null;
-  /** As RecordHeaders; strings are encoded as UTF-8. */
-  readonly headers: Readonly<Record<string, string | Buffer | readonly Buffer[]>>;
+  readonly headers: RecordHeaders;
   /** Milliseconds since 1970; the time of the append if absent. */
   readonly timestampMs?: number;
 }
@@ -231,9 +233,10 @@ export function encodedBytes(record: NewRecord): number {
   let bytes = 40 + (record.key?.length ?? 0) + (record.value?.length ?? 0);
   for (const name in record.headers) {
     const value = record.headers[name];
-    if (typeof value === 'string') bytes += Buffer.byteLength(value) + Buffer.byteLength(name) + 10;
-    else if (Buffer.isBuffer(value)) bytes += value.length + Buffer.byteLength(name) + 10;
-    else if (value !== undefined) for (const one of value) bytes += one.length + Buffer.byteLength(name) + 10;
+    if (value === undefined) continue;
+    const nameBytes = Buffer.byteLength(name) + 10;
+    if (typeof value === 'string' || Buffer.isBuffer(value)) bytes += nameBytes + Buffer.byteLength(value);
+    else for (const one of value) bytes += nameBytes + Buffer.byteLength(one);
   }
   return bytes;
 }

@@ -40,6 +40,8 @@ export class LaneReader {
   /** Between two consumers: what the first gives up, the second is expected to get back. */
   #isMoving = false;
   #draining = false;
+  readonly #onFinished = (owned: OwnedPartition, record: LogRecord, settledFor: readonly RepeatBound[] | null): void =>
+    this.#finish(owned, record, settledFor);
   #onDrained: (() => void) | undefined;
 
   constructor(options: LaneReaderOptions) {
@@ -177,7 +179,7 @@ export class LaneReader {
       taken++;
       if (!owned.offsets.take(record.offset)) continue;
       this.#window.add(record, owned);
-      this.#options.onRecord(this.#taken(owned, record));
+      this.#options.onRecord(new Taken(owned, record, this.#onFinished));
     }
     owned.offsets.passed(batch.nextOffset);
     // Gaps and skipped records move the position too, with no record to settle.
@@ -189,24 +191,6 @@ export class LaneReader {
   #recordsMaxOf({ topic }: OwnedPartition): number | undefined {
     const { window, recordsMaxOf } = this.#options;
     return recordsMaxOf ? recordsMaxOf(topic) : window.partitionRecordsMax;
-  }
-
-  #taken(owned: OwnedPartition, record: LogRecord): TakenRecord {
-    let isDone = false;
-    const { topic, partition } = owned;
-    const once = (settledFor: readonly RepeatBound[] | null): void => {
-      if (isDone) return;
-      isDone = true;
-      this.#finish(owned, record, settledFor);
-    };
-    return {
-      ...{ topic, partition, record },
-      get isRevoked() {
-        return owned.isRevoked;
-      },
-      settle: (...bounds) => once(bounds),
-      drop: () => once(null),
-    };
   }
 
   /** @param settledFor the bounds that the record counts for until it is committed; null if it was dropped */
@@ -339,6 +323,48 @@ export interface LaneReaderOptions {
 /** A record that was handed out; it holds its place in the window until it is settled or dropped. */
 export interface TakenRecord extends TopicPartition, Hold {
   readonly record: LogRecord;
+}
+
+type OnFinished = (owned: OwnedPartition, record: LogRecord, settledFor: readonly RepeatBound[] | null) => void;
+
+/** Settles or is dropped once: the first says which. */
+class Taken implements TakenRecord {
+  readonly record: LogRecord;
+  readonly #owned: OwnedPartition;
+  readonly #onFinished: OnFinished;
+  #isDone = false;
+
+  constructor(owned: OwnedPartition, record: LogRecord, onFinished: OnFinished) {
+    this.record = record;
+    this.#owned = owned;
+    this.#onFinished = onFinished;
+  }
+
+  get topic(): string {
+    return this.#owned.topic;
+  }
+
+  get partition(): number {
+    return this.#owned.partition;
+  }
+
+  get isRevoked(): boolean {
+    return this.#owned.isRevoked;
+  }
+
+  settle(...bounds: readonly RepeatBound[]): void {
+    this.#finish(bounds);
+  }
+
+  drop(): void {
+    this.#finish(null);
+  }
+
+  #finish(settledFor: readonly RepeatBound[] | null): void {
+    if (this.#isDone) return;
+    this.#isDone = true;
+    this.#onFinished(this.#owned, this.record, settledFor);
+  }
 }
 
 function keyOf({ topic, partition }: TopicPartition): string {

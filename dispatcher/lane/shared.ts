@@ -327,6 +327,7 @@ class MatchedRecords {
 
 /** The record settles when all its deliveries have, and is dropped when one of them is. */
 function shareHold(taken: TakenRecord, deliveries: number): Hold {
+  if (deliveries === 1) return taken;
   let open = deliveries;
   const settledFor: RepeatBound[] = [];
   return {

@@ -1,4 +1,5 @@
-import type { LogRecord, NewRecord } from '../log.ts';
+import { addHeader, headerNameAt, headerValueAt, type ReadHeaders } from '../headers.ts';
+import type { HeaderValue, LogRecord, NewRecord } from '../log.ts';
 import type { StoredBatches } from './protocol.ts';
 
 /*
@@ -20,9 +21,8 @@ export function storedBytes(record: NewRecord): number {
     const value = record.headers[name];
     if (value === undefined) continue;
     const nameBytes = Buffer.byteLength(name) + headerHeadBytes;
-    if (typeof value === 'string') bytes += nameBytes + Buffer.byteLength(value);
-    else if (Buffer.isBuffer(value)) bytes += nameBytes + value.length;
-    else for (const one of value) bytes += nameBytes + one.length;
+    if (typeof value === 'string' || Buffer.isBuffer(value)) bytes += nameBytes + Buffer.byteLength(value);
+    else for (const one of value) bytes += nameBytes + Buffer.byteLength(one);
   }
   return bytes;
 }
@@ -53,7 +53,7 @@ export function writeRecord(target: Buffer, at: number, record: NewRecord, nowMs
   return end;
 }
 
-function writeHeader(target: Buffer, at: number, name: string, value: string | Buffer): number {
+function writeHeader(target: Buffer, at: number, name: string, value: HeaderValue): number {
   const nameAt = at + headerHeadBytes;
   const nameBytes = target.write(name, nameAt);
   const valueAt = nameAt + nameBytes;
@@ -98,12 +98,12 @@ function readRecord(data: Buffer, start: number, offset: number): LogRecord {
   const keyAt = start + recordHeadBytes;
   const valueAt = keyAt + Math.max(0, keyLength);
   let at = valueAt + Math.max(0, valueLength);
-  const headers: Record<string, Buffer | Buffer[]> = {};
+  const headers: ReadHeaders = {};
   for (let i = 0; i < headerCount; i++) {
     const nameAt = at + headerHeadBytes;
     const headerAt = nameAt + data.readUInt32LE(at);
     const end = headerAt + data.readUInt32LE(at + 4);
-    addHeader(headers, data.toString('utf8', nameAt, headerAt), data.subarray(headerAt, end));
+    addHeader(headers, headerNameAt(data, nameAt, headerAt), headerValueAt(data, headerAt, end));
     at = end;
   }
   return {
@@ -113,15 +113,6 @@ function readRecord(data: Buffer, start: number, offset: number): LogRecord {
     value: valueLength < 0 ? null : data.subarray(valueAt, valueAt + valueLength),
     headers,
   };
-}
-
-function addHeader(headers: Record<string, Buffer | Buffer[]>, name: string, value: Buffer): void {
-  const before = Object.hasOwn(headers, name) ? headers[name] : undefined;
-  if (Array.isArray(before)) before.push(value);
-  else if (before !== undefined) headers[name] = [before, value];
-  else if (name === '__proto__') {
-    Object.defineProperty(headers, name, { value, enumerable: true, configurable: true, writable: true });
-  } else headers[name] = value;
 }
 
 /** The index of the first record whose time is `timestampMs` or later, or -1. Pure. */

@@ -1,3 +1,6 @@
+import { headerNameAt, headerValueAt } from '../headers.ts';
+import type { HeaderValue } from '../log.ts';
+
 /** Reads the primitive types of Kafka's protocol. A read beyond the end throws RangeError. */
 export class ByteReader {
   position = 0;
@@ -56,14 +59,27 @@ export class ByteReader {
     return length < 0 ? null : this.#take(length);
   }
 
-  varString(): string {
-    return this.#take(Math.max(0, this.varint())).toString();
+  varHeaderName(): string {
+    const start = this.#pass(Math.max(0, this.varint()));
+    return headerNameAt(this.#bytes, start, this.position);
+  }
+
+  /** A null value is told as an empty one. */
+  varHeaderValue(): HeaderValue {
+    const start = this.#pass(Math.max(0, this.varint()));
+    return headerValueAt(this.#bytes, start, this.position);
   }
 
   #take(length: number): Buffer {
+    const start = this.#pass(length);
+    return this.#bytes.subarray(start, this.position);
+  }
+
+  /** @returns where it was before */
+  #pass(length: number): number {
     const start = this.position;
     this.position += length;
     if (this.position > this.#bytes.length) throw new RangeError('the answer is shorter than it says');
-    return this.#bytes.subarray(start, this.position);
+    return start;
   }
 }

@@ -317,7 +317,7 @@ export interface Api {
 export interface KafkajsMessage {
   readonly key: Buffer | null;
   readonly value: Buffer | null;
-  readonly headers: Readonly<Record<string, string | Buffer | readonly Buffer[]>>;
+  readonly headers: Readonly<Record<string, string | Buffer | readonly (string | Buffer)[]>>;
   /** Milliseconds since 1970, decimal. */
   readonly timestamp: string;
 }

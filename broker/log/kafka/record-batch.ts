@@ -1,4 +1,5 @@
-import type { LogRecord } from '../log.ts';
+import { addHeader, type ReadHeaders } from '../headers.ts';
+import type { LogRecord, RecordHeaders } from '../log.ts';
 import { ByteReader } from './byte-reader.ts';
 import { decompress } from './compression.ts';
 
@@ -138,25 +139,10 @@ async function readRecords(batch: Batch, fromOffset: number, into: LogRecord[]):
   }
 }
 
-const emptyBytes = Buffer.alloc(0);
-
-function readHeaders(reader: ByteReader): Record<string, Buffer | Buffer[]> {
-  const headers: Record<string, Buffer | Buffer[]> = {};
+function readHeaders(reader: ByteReader): RecordHeaders {
+  const headers: ReadHeaders = {};
   const count = reader.varint();
-  for (let i = 0; i < count; i++) {
-    const name = reader.varString();
-    // Kafka tells a null from an empty value; nothing above needs to.
-    const value = reader.varBytes() ?? emptyBytes;
-    const present = Object.hasOwn(headers, name) ? headers[name] : undefined;
-    if (present === undefined) setOwn(headers, name, value);
-    else if (Array.isArray(present)) present.push(value);
-    else setOwn(headers, name, [present, value]);
-  }
+  // Kafka tells a null from an empty value; nothing above needs to.
+  for (let i = 0; i < count; i++) addHeader(headers, reader.varHeaderName(), reader.varHeaderValue());
   return headers;
-}
-
-/** Assignment would change the prototype where the name is `__proto__`. */
-function setOwn(headers: Record<string, Buffer | Buffer[]>, name: string, value: Buffer | Buffer[]): void {
-  if (name !== '__proto__') headers[name] = value;
-  else Object.defineProperty(headers, name, { value, enumerable: true, configurable: true, writable: true });
 }

@@ -160,7 +160,8 @@ function sized(overheadBytes: number, bytes: number): NewRecord {
 function headersOf(record: LogRecord | undefined): Record<string, string | string[]> {
   const headers: Record<string, string | string[]> = {};
   for (const [name, value] of Object.entries(record?.headers ?? {})) {
-    headers[name] = Buffer.isBuffer(value) ? value.toString() : value.map((one) => one.toString());
+    const isOne = typeof value === 'string' || Buffer.isBuffer(value);
+    headers[name] = isOne ? value.toString() : value.map((one) => one.toString());
   }
   return headers;
 }
