@@ -76,11 +76,16 @@ function inTerms({ negated, operand, elements }: InOperation, filter: CesqlFilte
   return anyPart([{ terms, whole: filter }], filter);
 }
 
+/** Of AND and OR in turn, without parentheses: each costs as much as there are terms by then. */
+const runsMax = 32;
+
 function logicTerms(node: Logic, filter: CesqlFilter): readonly Term[] {
+  const runs = runsOf(node);
+  if (runs.length > runsMax) return [readTerm(node, filter)];
   const reads = alwaysRead(node.first).map(presence);
   let terms = nodeTerms(node.first, filter);
   let needed = neededBy(node.first);
-  for (const { operator, operands } of runsOf(node)) {
+  for (const { operator, operands } of runs) {
     const parts = [{ terms, whole: filter }];
     for (const operand of operands) {
       let own = nodeTerms(operand, filter);

@@ -96,6 +96,10 @@ t.test('terms and their conditions are not too many: the rest is asked', async (
   t.equal(others.length, 7, 'the shorter list');
   t.match(first, { conditions: [{ attribute: 'ext' }], rest: [{ dialect: 'cesql' }] });
   t.equal(termsOfExpression(`type = 'a' AND ext IN ${list(100)}`).length, 100);
+  const inTurn = (count: number): string =>
+    Array.from({ length: count }, () => "AND type = 'a' OR ext = 'b'").join(' ');
+  t.equal(termsOfExpression(`ext = 'c' ${inTurn(16)}`).length, 17);
+  t.match(termsOfExpression(`ext = 'c' ${inTurn(17)}`), [{ conditions: [{ attribute: 'ext' }], rest: [{}] }]);
   const attributes = Object.fromEntries(Array.from({ length: 17 }, (_, n) => [`a${n}`, 'x']));
   const exact: Filter = { dialect: 'exact', attributes };
   t.match(termsOf([exact]), [{ conditions: { length: 16 }, rest: [exact] }]);
