@@ -271,10 +271,9 @@ export class Pipeline {
     switch (reply.kind) {
       case 'event':
         try {
-          await this.#options.appender.append(
-            this.#options.topics().events,
-            withTrace(toRecord(reply.event), delivery),
-          );
+          const record = toRecord(reply.event);
+          const headers = { ...record.headers, ...delivery.trace };
+          await this.#options.appender.append(this.#options.topics().events, { ...record, headers });
           this.#tally(delivery.trigger).replied('appended');
         } catch (error) {
           if (!(error instanceof RecordTooLargeError)) throw error;
@@ -399,7 +398,3 @@ interface Next {
 
 /** Where a record belongs to no trigger: an empty label is no label for Prometheus. */
 const noTrigger = '';
-
-function withTrace(record: NewRecord, delivery: Delivery): NewRecord {
-  return { ...record, headers: { ...record.headers, ...delivery.trace } };
-}

@@ -1,4 +1,5 @@
-import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
+import { observed } from './histogram.ts';
 import { BrokerTally, pauseReasons, type RefusalReason, TriggerTally } from './tallies.ts';
 import { version } from './version.ts';
 
@@ -25,14 +26,6 @@ export interface Metrics {
   readonly registryFresh: Gauge<'broker'>;
   readonly triggersUnindexed: Gauge<'broker'>;
 }
-
-/** One attempt: from an answer on the same host to the longest timeout that users give. */
-const attemptSecondsBuckets = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
-
-/** Append to acknowledgement: as above, and on to the retries of a subscriber that was down for a day. */
-const latencySecondsBuckets = [
-  0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1_800, 7_200, 28_800, 86_400,
-];
 
 /** A registry of its own with all of Posthorn's metrics and those of the Node process. */
 export function createMetrics(): Metrics {
@@ -118,21 +111,19 @@ function laneMetrics(registry: Registry) {
 }
 
 function brokerMetrics(registry: Registry) {
-  const latency = new Histogram({
-    name: 'posthorn_event_latency_seconds',
-    help: 'From the append of an event, or its deliverat, to its acknowledgement by a subscriber, retries included.',
-    labelNames: ['broker'],
-    buckets: latencySecondsBuckets,
-    registers: [registry],
-  });
   const tallies = new Map<string, BrokerTally>();
   // An empty label is no label for Prometheus.
-  const unknown = new BrokerTally('', latency.labels(''));
+  const unknown = new BrokerTally('');
 
   const total = (name: string, help: string, value: (tally: BrokerTally) => number): void =>
     counted(registry, name, help, ['broker'], function* () {
       for (const tally of tallies.values()) yield [{ broker: tally.broker }, value(tally)];
     });
+  const latencyHelp =
+    'From the append of an event, or its deliverat, to its acknowledgement by a subscriber, retries included.';
+  observed(registry, 'posthorn_event_latency_seconds', latencyHelp, function* () {
+    for (const { broker, latencySeconds } of tallies.values()) yield [{ broker }, latencySeconds];
+  });
   total('posthorn_events_accepted_total', 'Events that were appended and answered 202.', (b) => b.accepts);
   const duplicatesHelp = 'Events that were answered 202 and not appended, as the log had them already.';
   total('posthorn_deduplicated_events_total', duplicatesHelp, (b) => b.duplicates);
@@ -151,27 +142,19 @@ function brokerMetrics(registry: Registry) {
     of(broker: string): BrokerTally {
       let tally = tallies.get(broker);
       if (tally === undefined) {
-        tally = new BrokerTally(broker, latency.labels(broker));
+        tally = new BrokerTally(broker);
         tallies.set(broker, tally);
       }
       return tally;
     },
     forget(broker: string): void {
       tallies.delete(broker);
-      latency.remove(broker);
     },
   };
 }
 
 function triggerMetrics(registry: Registry) {
   const labels = ['broker', 'trigger'] as const;
-  const duration = new Histogram({
-    name: 'posthorn_delivery_duration_seconds',
-    help: 'One attempt, from the request to the end of the answer.',
-    labelNames: labels,
-    buckets: attemptSecondsBuckets,
-    registers: [registry],
-  });
   const brokers = new Map<string, Map<string, TriggerTally>>();
   function* tallies(): Generator<TriggerTally> {
     for (const triggers of brokers.values()) yield* triggers.values();
@@ -188,6 +171,10 @@ function triggerMetrics(registry: Registry) {
       }
     });
 
+  const durationHelp = 'One attempt, from the request to the end of the answer.';
+  observed(registry, 'posthorn_delivery_duration_seconds', durationHelp, function* () {
+    for (const { broker, trigger, durationSeconds } of tallies()) yield [{ broker, trigger }, durationSeconds];
+  });
   total('posthorn_deliveries_total', 'Deliveries that the subscriber acknowledged.', (t) => t.deliveries);
   total('posthorn_retries_total', 'Failed attempts that will be tried again.', (t) => t.retries);
   total('posthorn_retry_spills_total', 'Deliveries that a busy trigger left to its retry topic.', (t) => t.spills);
@@ -231,7 +218,7 @@ function triggerMetrics(registry: Registry) {
       }
       let tally = triggers.get(trigger);
       if (tally === undefined) {
-        tally = new TriggerTally(broker, trigger, duration.labels(broker, trigger));
+        tally = new TriggerTally(broker, trigger);
         triggers.set(trigger, tally);
       }
       return tally;
@@ -239,10 +226,8 @@ function triggerMetrics(registry: Registry) {
     namesOf: (broker: string): string[] => [...(brokers.get(broker)?.keys() ?? [])],
     forget(broker: string, trigger: string): void {
       const triggers = brokers.get(broker);
-      triggers?.get(trigger)?.forget();
       triggers?.delete(trigger);
       if (triggers?.size === 0) brokers.delete(broker);
-      duration.remove(broker, trigger);
     },
   };
 }

@@ -1,4 +1,4 @@
-import type { Histogram } from 'prom-client';
+import { Buckets } from './histogram.ts';
 
 /** Why an event was not accepted, as the label `reason`. */
 export const refusalReasons = [
@@ -39,6 +39,14 @@ export type DeadLetterReason = (typeof deadLetterReasons)[number];
 export const replyResults = ['appended', 'dead_lettered'] as const;
 export type ReplyResult = (typeof replyResults)[number];
 
+/** One attempt: from an answer on the same host to the longest timeout that users give. */
+const attemptSecondsBounds = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
+
+/** Append to acknowledgement: as above, and on to the retries of a subscriber that was down for a day. */
+const latencySecondsBounds = [
+  0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1_800, 7_200, 28_800, 86_400,
+];
+
 /**
  * The counts of one broker. prom-client builds and looks up a string of the labels at each call (0.3 µs, several times
  * a delivery), so what is counted for each event are plain numbers, read when `/metrics` is asked for.
@@ -50,11 +58,10 @@ export class BrokerTally {
   duplicates = 0;
   forgottenIds = 0;
   ignoredTimes = 0;
-  readonly #latency: Histogram.Internal<'broker'>;
+  readonly latencySeconds = new Buckets(latencySecondsBounds);
 
-  constructor(broker: string, latency: Histogram.Internal<'broker'>) {
+  constructor(broker: string) {
     this.broker = broker;
-    this.#latency = latency;
   }
 
   /** Events were appended and answered 202. */
@@ -84,7 +91,7 @@ export class BrokerTally {
 
   /** An event was acknowledged by a subscriber, this long after its append. */
   latency(seconds: number): void {
-    this.#latency.observe(seconds);
+    this.latencySeconds.observe(seconds);
   }
 }
 
@@ -115,12 +122,11 @@ export class TriggerTally {
   delays = 0;
   inFlight = 0;
   limit: LimitState | null = null;
-  #duration: Histogram.Internal<'broker' | 'trigger'> | null;
+  readonly durationSeconds = new Buckets(attemptSecondsBounds);
 
-  constructor(broker: string, trigger: string, duration: Histogram.Internal<'broker' | 'trigger'>) {
+  constructor(broker: string, trigger: string) {
     this.broker = broker;
     this.trigger = trigger;
-    this.#duration = duration;
   }
 
   /** An attempt begins: one more in flight. */
@@ -132,7 +138,7 @@ export class TriggerTally {
   ended(statusClass: StatusClass, seconds: number): void {
     this.inFlight -= 1;
     this.attempts[statusClass] += 1;
-    this.#duration?.observe(seconds);
+    this.durationSeconds.observe(seconds);
   }
 
   /** An attempt that `started` was given up before it came to anything (shutdown, revocation). */
@@ -169,11 +175,6 @@ export class TriggerTally {
   /** The `deliverat` of an event is still to come, so the trigger's retry topic took the delivery. */
   delayed(): void {
     this.delays += 1;
-  }
-
-  /** The trigger is gone: what still ends must not bring its series back. */
-  forget(): void {
-    this.#duration = null;
   }
 }
 
