@@ -20,7 +20,7 @@ export interface EncodedRecord {
 }
 
 /** Twice what is accepted, as Posthorn adds attributes of its own to what it puts back into the log. */
-const recordAttributesMaxBytes = 2 * attributesMaxBytes;
+export const recordAttributesMaxBytes = 2 * attributesMaxBytes;
 
 /**
  * The event as a record in binary mode (CloudEvents Kafka binding 1.0.2, section 3.2), its key the `partitionkey`. No
@@ -95,7 +95,7 @@ const attributeNames = new Map<string, string | null>();
 const attributeNamesMax = 1_000;
 
 /** What a header calls its attribute, or null if the header is not CloudEvents'. */
-function attributeNameOf(header: string): string | null {
+export function attributeNameOf(header: string): string | null {
   const known = attributeNames.get(header);
   if (known !== undefined) return known;
   const name = header.startsWith('ce_') ? header.slice(3) : null;
