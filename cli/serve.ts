@@ -161,6 +161,7 @@ function startDispatcher(parts: Parts, releasers: Releasers): () => string[] {
     waitingEventsMax: config.waitingEventsMax,
     responseBytesMax: config.responseMaxBytes,
     retryGroups: config.retryGroups,
+    secrets: config.secrets,
   });
   dispatcher.start();
   releasers.add('dispatcher', () => closing.within((signal) => dispatcher.close(signal)));

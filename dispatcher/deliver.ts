@@ -1,13 +1,16 @@
+import type { Trigger } from '../broker/trigger/trigger.ts';
 import { withAttributes } from '../event/event.ts';
 import { hopsAttribute } from '../event/hops.ts';
 import { encodeBinary, encodeStructured } from '../event/http.ts';
 import type { Clock, Timer } from '../runtime/clock.ts';
+import { noSecrets } from '../runtime/secrets.ts';
 import { guardedLookup, RefusedAddressError, refusalOf } from './address.ts';
 import { type Delivery, type Outcome, RevokedError } from './fate.ts';
 import { AnswerError } from './http1/answer-parser.ts';
 import type { Carrier, Exchange } from './http1/connection.ts';
 import { Connections } from './http1/connections.ts';
 import { SecureConnections } from './http1/secure-connections.ts';
+import { Signers } from './sign.ts';
 
 /** One attempt over HTTP. */
 export interface Deliverer {
@@ -31,12 +34,18 @@ export interface DelivererOptions {
   readonly clock: Clock;
   /** An answer's body is read up to this many bytes; then the connection is cut. */
   readonly responseBytesMax: number;
+  /** Absent: there is no secret to sign with. */
+  readonly signers?: Signers;
 }
 
 /** An answer's header section, in bytes. More than any reply's attributes (16 KiB), percent-encoded, need. */
 const answerHeaderBytesMax = 65_536;
 
-export function createDeliverer({ clock, responseBytesMax }: DelivererOptions): Deliverer {
+export function createDeliverer({
+  clock,
+  responseBytesMax,
+  signers = new Signers(noSecrets),
+}: DelivererOptions): Deliverer {
   const plain = new Connections({ clock, lookup: guardedLookup, headBytesMax: answerHeaderBytesMax });
   const secure = new SecureConnections({ lookup: guardedLookup, headBytesMax: answerHeaderBytesMax });
   const targets = new Targets();
@@ -47,7 +56,9 @@ export function createDeliverer({ clock, responseBytesMax }: DelivererOptions): 
       if (cutReason) return Promise.reject(cutReason);
       const { target, refusal } = targets.of(url);
       if (refusal) return Promise.resolve(unanswered(refusal));
+      const { signWith } = delivery.trigger;
       const { headers, body } = encode(delivery, hops);
+      if (signWith !== null) headers.push(...signers.headers(signWith, delivery, body ?? empty, clock.now()));
       const { timeoutMs } = delivery.trigger.delivery;
       return new Promise<Outcome>((resolve, reject) => {
         const onEnd = (): unknown => inFlight.delete(handler);
@@ -98,12 +109,18 @@ const targetsMax = 20_000;
 
 const never = (): boolean => false;
 
+/** Of a binary event the attributes are headers, which a signature would leave out. */
+function isStructured({ delivery, signWith }: Trigger): boolean {
+  return delivery.format === 'json' || signWith !== null;
+}
+
 /** The request's headers (flat) and body. */
 function encode(delivery: Delivery, hops: number): { headers: string[]; body: Buffer | null } {
   const { event, trigger } = delivery;
   const added = { [hopsAttribute]: String(hops) };
-  const { headers, body } =
-    trigger.delivery.format === 'json' ? encodeStructured(withAttributes(event, added)) : encodeBinary(event, added);
+  const { headers, body } = isStructured(trigger)
+    ? encodeStructured(withAttributes(event, added))
+    : encodeBinary(event, added);
   headers.push(
     'prefer',
     'reply',

@@ -7,9 +7,11 @@ import { settledOrAborted } from '../runtime/abort.ts';
 import type { Clock, Timer } from '../runtime/clock.ts';
 import { messageOf } from '../runtime/errors.ts';
 import type { Metrics } from '../runtime/metrics.ts';
+import type { Secrets } from '../runtime/secrets.ts';
 import { BrokerLanes } from './broker-lanes.ts';
 import { createDeliverer, type Deliverer } from './deliver.ts';
 import type { WindowLimits } from './lane/window.ts';
+import { Signers } from './sign.ts';
 
 export interface DispatcherOptions {
   readonly log: Log;
@@ -26,6 +28,8 @@ export interface DispatcherOptions {
   readonly responseBytesMax: number;
   /** Retry lanes of each broker. */
   readonly retryGroups: number;
+  /** What deliveries are signed with. */
+  readonly secrets: Secrets;
 }
 
 /** Delivers the events of all brokers. */
@@ -42,7 +46,7 @@ export class Dispatcher {
 
   constructor(options: DispatcherOptions) {
     this.#options = options;
-    this.#deliverer = createDeliverer(options);
+    this.#deliverer = createDeliverer({ ...options, signers: new Signers(options.secrets) });
   }
 
   start(): void {

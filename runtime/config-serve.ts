@@ -22,6 +22,7 @@ import {
 import { UsageError } from './errors.ts';
 import { fileProblem } from './file-problem.ts';
 import type { LogFormat, LogLevel } from './logger.ts';
+import { readSecrets, type Secrets, secretVariablePrefix } from './secrets.ts';
 
 const kibibyte = 1_024;
 const mebibyte = 1_024 * kibibyte;
@@ -90,6 +91,11 @@ const table = {
   'admin-token-file': optional(path, 'File that holds the token which the admin API then asks for', {
     placeholder: 'FILE',
   }),
+  secrets: optional(
+    path,
+    'Directory with a file for each secret, named as posthorn.dev/sign-with and the webhooks name it; or the variable POSTHORN_SECRET_NAME',
+    { placeholder: 'DIR' },
+  ),
   roles: amount(
     someOf(['ingress', 'dispatcher']),
     new Set(['ingress', 'dispatcher'] as const),
@@ -167,6 +173,7 @@ export interface ServeConfig {
   readonly adminPort: number;
   /** null: the API asks for none, and answers on loopback only. */
   readonly adminToken: string | null;
+  readonly secrets: Secrets;
   readonly eventMaxBytes: number;
   readonly batchMaxBytes: number;
   readonly partitions: number;
@@ -193,7 +200,7 @@ export async function serveConfig(
   options: Readonly<Record<string, string | readonly string[] | true | undefined>>,
   env: Readonly<Record<string, string | undefined>>,
 ): Promise<ServeConfig> {
-  const config = await readConfig(table, { options, env, otherVariables });
+  const config = await readConfig(table, { options, env, otherVariables, otherPrefix: secretVariablePrefix });
   const { values } = config;
   const problems = contradictions(config);
   if (problems.length > 0) throw new UsageError(problems.join('\n'));
@@ -208,6 +215,7 @@ export async function serveConfig(
     adminHost: values['admin-host'],
     adminPort: values['admin-port'],
     adminToken: await secret(config, 'admin-token-file'),
+    secrets: await readSecrets(values.secrets, config.placeOf('secrets') ?? '--secrets', env),
     eventMaxBytes: values['event-max-bytes'],
     batchMaxBytes: values['batch-max-bytes'],
     partitions: values.partitions,

@@ -44,6 +44,8 @@ export interface ConfigInputs {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** POSTHORN_ variables that are no settings. */
   readonly otherVariables: readonly string[];
+  /** What POSTHORN_ variables begin with that hold something else; these are never shown. */
+  readonly otherPrefix: string;
 }
 
 export interface Config<Table extends Settings> {
@@ -139,7 +141,7 @@ function fromOptions(names: ReadonlyMap<string, string>, options: ConfigInputs['
 
 function fromEnvironment(
   names: ReadonlyMap<string, string>,
-  { env, otherVariables }: ConfigInputs,
+  { env, otherVariables, otherPrefix }: ConfigInputs,
   problems: string[],
 ): Map<string, Given> {
   const variables = new Map([...names].map(([alias, name]) => [variableOf(alias), name]));
@@ -148,6 +150,7 @@ function fromEnvironment(
   for (const [variable, text = ''] of Object.entries(env)) {
     if (!variable.startsWith('POSTHORN_') || allowed.has(variable) || isServiceLink(variable, text)) continue;
     const name = variables.get(variable);
+    if (variable.startsWith(otherPrefix)) continue;
     if (name === undefined) {
       problems.push(
         `environment variable ${variable}: unknown${didYouMean(variable, [...variables.keys(), ...allowed])}`,

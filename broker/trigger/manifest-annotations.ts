@@ -1,4 +1,5 @@
-import { didYouMean } from '../../runtime/nearest.ts';
+import { didYouMean, nearest } from '../../runtime/nearest.ts';
+import { isSecretName, secretNameRule } from '../../runtime/secrets.ts';
 import { readDuration } from './manifest-duration.ts';
 import { describe, type Field } from './manifest-field.ts';
 import { readDataFilter } from './manifest-filters.ts';
@@ -10,14 +11,17 @@ const maxInFlight = 'posthorn.dev/max-in-flight';
 const rate = 'posthorn.dev/rate';
 const paused = 'posthorn.dev/paused';
 const onGone = 'posthorn.dev/on-gone';
+const signWith = 'posthorn.dev/sign-with';
+const webhookHandshake = 'posthorn.dev/webhook-handshake';
 const consumerGroup = 'posthorn.dev/consumer-group';
 const initialOffset = 'posthorn.dev/initial-offset';
 const deduplicate = 'posthorn.dev/deduplicate';
+const verifyWith = 'posthorn.dev/verify-with';
 const dataFilter = 'posthorn.dev/data-filter';
 
 const known = {
-  Trigger: [maxInFlight, rate, paused, onGone, consumerGroup, dataFilter, order],
-  Broker: [initialOffset, deduplicate, externalTopic],
+  Trigger: [maxInFlight, rate, paused, onGone, signWith, webhookHandshake, consumerGroup, dataFilter, order],
+  Broker: [initialOffset, deduplicate, verifyWith, externalTopic],
 } as const;
 
 /** Annotations that Knative reads and Posthorn has no use for, by their name or the domain they are in. */
@@ -41,7 +45,10 @@ const rateUnits: Readonly<Record<string, { readonly perMs: number; readonly atte
   h: { perMs: 3_600_000, attemptsMax: 360_000_000 },
 };
 
-export type TriggerAnnotations = Pick<Trigger, 'dataFilter' | 'lane' | 'maxInFlight' | 'rate' | 'paused' | 'onGone'>;
+export type TriggerAnnotations = Pick<
+  Trigger,
+  'dataFilter' | 'lane' | 'maxInFlight' | 'rate' | 'paused' | 'onGone' | 'signWith' | 'webhookHandshake'
+>;
 
 export function readTriggerAnnotations(annotations: Field): TriggerAnnotations {
   checkNames(annotations, 'Trigger');
@@ -52,6 +59,8 @@ export function readTriggerAnnotations(annotations: Field): TriggerAnnotations {
     rate: readRate(annotations.field(rate)) ?? null,
     paused: annotations.field(paused).oneOf(['true', 'false']) === 'true',
     onGone: annotations.field(onGone).oneOf(['pause', 'dead-letter']) ?? 'dead-letter',
+    signWith: readSecretName(annotations.field(signWith)) ?? null,
+    webhookHandshake: annotations.field(webhookHandshake).oneOf(['true', 'false']) === 'true',
   };
 }
 
@@ -59,7 +68,7 @@ export function readTriggerAnnotations(annotations: Field): TriggerAnnotations {
 const deduplicateMaxMs = 7 * 86_400_000;
 const deduplicateMinMs = 1_000;
 
-export type BrokerAnnotations = Pick<Broker, 'externalTopic' | 'initialOffset' | 'deduplicateMs'>;
+export type BrokerAnnotations = Pick<Broker, 'externalTopic' | 'initialOffset' | 'deduplicateMs' | 'verifyWith'>;
 
 export function readBrokerAnnotations(annotations: Field): BrokerAnnotations {
   checkNames(annotations, 'Broker');
@@ -71,6 +80,7 @@ export function readBrokerAnnotations(annotations: Field): BrokerAnnotations {
     externalTopic: readTopic(annotations.field(externalTopic)) ?? null,
     initialOffset: offset.oneOf(['earliest', 'latest']) ?? 'latest',
     deduplicateMs: readDuration(annotations.field(deduplicate), deduplicateMinMs, deduplicateMaxMs) ?? null,
+    verifyWith: readSecretName(annotations.field(verifyWith)) ?? null,
   };
 }
 
@@ -84,10 +94,7 @@ function checkNames(annotations: Field, kind: 'Trigger' | 'Broker'): void {
     if (known[other].some((one) => one === name)) {
       field.error(`belongs on a ${other}, this is a ${kind}`, 'key');
     } else if (name.startsWith('posthorn.dev/')) {
-      field.error(
-        `unknown annotation${didYouMean(name, known[kind]) || `; known here: ${ours(kind).join(', ')}`}`,
-        'key',
-      );
+      field.error(`unknown annotation${ourNearest(name, kind) || `; known here: ${ours(kind).join(', ')}`}`, 'key');
     } else {
       const reason = withoutEffect.find(([one]) => (one.endsWith('/') ? name.startsWith(one) : name === one))?.[1];
       if (reason) field.warn(`no effect here: ${reason}${didYouMean(name, known[kind])}`);
@@ -97,6 +104,14 @@ function checkNames(annotations: Field, kind: 'Trigger' | 'Broker'): void {
 
 function ours(kind: 'Trigger' | 'Broker'): string[] {
   return known[kind].filter((name) => name.startsWith('posthorn.dev/'));
+}
+
+/** Without what they all begin with, which would make any short name near to any other. */
+function ourNearest(name: string, kind: 'Trigger' | 'Broker'): string {
+  const domain = 'posthorn.dev/';
+  const own = ours(kind).map((one) => one.slice(domain.length));
+  const guess = nearest(name.slice(domain.length), own);
+  return guess === undefined ? '' : `; did you mean ${domain}${guess}?`;
 }
 
 function readLane(annotations: Field): Trigger['lane'] {
@@ -128,6 +143,14 @@ function readRate(field: Field): AttemptRate | undefined {
   return field.error(
     `must be a whole number of attempts a second, minute or hour, as 50/s, 3000/m or 100/h, found ${describe(text)}${most}`,
   );
+}
+
+/** The secret itself never stands in a manifest, which anybody may read who may read triggers. */
+function readSecretName(field: Field): string | undefined {
+  const text = field.text();
+  if (text === undefined || isSecretName(text)) return text;
+  // Not shown: whoever does not know that a name is wanted writes the secret.
+  return field.error(`must be the name of a secret of posthorn serve (--secrets): ${secretNameRule}`);
 }
 
 function readTopic(field: Field): string | undefined {

@@ -12,6 +12,8 @@ export interface Broker extends BrokerName {
   readonly initialOffset: 'earliest' | 'latest';
   /** For how long an event that comes again is not appended again (`posthorn.dev/deduplicate`); null: it is. */
   readonly deduplicateMs: number | null;
+  /** The secret that producers sign their requests with (`posthorn.dev/verify-with`); null: they need not. */
+  readonly verifyWith: string | null;
   /** What triggers without a `delivery` of their own use; null is the default policy. */
   readonly delivery: DeliveryPolicy | null;
   /** The manifest as it was applied. */
@@ -53,6 +55,10 @@ export interface Trigger {
   readonly paused: boolean;
   /** What a 410 says: that the event is refused, or that all wait until its next revision (`posthorn.dev/on-gone`). */
   readonly onGone: 'dead-letter' | 'pause';
+  /** The secret that deliveries are signed with (`posthorn.dev/sign-with`); null: they are not. */
+  readonly signWith: string | null;
+  /** Whether the subscriber is asked first (`posthorn.dev/webhook-handshake`). */
+  readonly webhookHandshake: boolean;
   readonly manifest: Manifest;
 }
 

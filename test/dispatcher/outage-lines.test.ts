@@ -9,6 +9,7 @@ import { reportingOf } from '../../dispatcher/lane/lane.ts';
 import { LaneReader, type TakenRecord } from '../../dispatcher/lane/reader.ts';
 import { systemClock } from '../../runtime/clock.ts';
 import { createMetrics } from '../../runtime/metrics.ts';
+import { noSecrets } from '../../runtime/secrets.ts';
 import { openLog, startBrokers } from '../registry/setup.ts';
 import { LaneDouble } from '../support/lane-double.ts';
 import { ManualClock } from '../support/manual-clock.ts';
@@ -92,7 +93,7 @@ t.test('lanes that can not be brought up are a line, but not in an outage', asyn
   const dispatcher = new Dispatcher({
     ...{ log: failing, brokers, gatherer: new Gatherer({ log, clock: systemClock }), clock: systemClock, logger },
     ...{ metrics: createMetrics(), window: { recordsMax: 100, bytesMax: 100_000 }, waitingEventsMax: 10 },
-    ...{ responseBytesMax: 1_000, retryGroups: 1 },
+    ...{ responseBytesMax: 1_000, retryGroups: 1, secrets: noSecrets },
   });
   t.teardown(() => dispatcher.close(AbortSignal.abort()));
   dispatcher.start();

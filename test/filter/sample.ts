@@ -25,6 +25,8 @@ export function triggerWith(name: string, filters: readonly Filter[], namespace 
     rate: null,
     paused: false,
     onGone: 'dead-letter',
+    signWith: null,
+    webhookHandshake: false,
     manifest: { apiVersion: 'eventing.knative.dev/v1', kind: 'Trigger', metadata: { name } },
   };
 }

@@ -4,6 +4,7 @@ import t from 'tap';
 import { bytes, formatBytes, host, hostPorts, someOf, topicPrefix } from '../../runtime/config-kinds.ts';
 import { serveConfig, serveOptions } from '../../runtime/config-serve.ts';
 import { UsageError } from '../../runtime/errors.ts';
+import { Secret } from '../../runtime/secrets.ts';
 
 t.test('without any setting the defaults hold', async (t) => {
   t.match(await serveConfig({}, {}), {
@@ -42,7 +43,7 @@ t.test('a flag counts more than the environment, that more than the file, that m
 });
 
 t.test('every setting has the same name as flag, variable and key', async (t) => {
-  const directory = t.testdir({ secret: 's3cret\n', 'ca.pem': 'PEM' });
+  const directory = t.testdir({ secret: 's3cret\n', 'ca.pem': 'PEM', secrets: { orders: 'new\nold\n' } });
   const given: Record<string, string> = {
     kafka: 'kafka-1:9092,[::1]:9093',
     'kafka-tls': 'true',
@@ -60,6 +61,7 @@ t.test('every setting has the same name as flag, variable and key', async (t) =>
     'admin-host': '::',
     'admin-port': '65535',
     'admin-token-file': join(directory, 'secret'),
+    secrets: join(directory, 'secrets'),
     roles: 'dispatcher',
     'event-max-bytes': '2MiB',
     'batch-max-bytes': '4194304',
@@ -92,6 +94,7 @@ t.test('every setting has the same name as flag, variable and key', async (t) =>
     adminHost: '::',
     adminPort: 65_535,
     adminToken: 's3cret',
+    secrets: new Map([['orders', new Secret('orders', ['new', 'old'])]]),
     eventMaxBytes: 2_097_152,
     batchMaxBytes: 4_194_304,
     partitions: 24,

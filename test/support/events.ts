@@ -31,6 +31,8 @@ export function testTrigger(subscriberUri: string, settings: Partial<Trigger> = 
     rate: null,
     paused: false,
     onGone: 'dead-letter',
+    signWith: null,
+    webhookHandshake: false,
     manifest: { apiVersion: 'eventing.knative.dev/v1', kind: 'Trigger', metadata: { name } },
     ...settings,
   };

@@ -187,7 +187,14 @@ const annotations: readonly Case[] = [
     name: 'an annotation of a later release is unknown',
     text: annotated('Trigger', '    posthorn.dev/priority: high'),
     said: [
-      '6:5 error metadata.annotations["posthorn.dev/priority"]: unknown annotation; known here: posthorn.dev/max-in-flight, posthorn.dev/rate, posthorn.dev/paused, posthorn.dev/on-gone, posthorn.dev/consumer-group, posthorn.dev/data-filter',
+      '6:5 error metadata.annotations["posthorn.dev/priority"]: unknown annotation; known here: posthorn.dev/max-in-flight, posthorn.dev/rate, posthorn.dev/paused, posthorn.dev/on-gone, posthorn.dev/sign-with, posthorn.dev/webhook-handshake, posthorn.dev/consumer-group, posthorn.dev/data-filter',
+    ],
+  },
+  {
+    name: 'a secret in place of its name is not shown',
+    text: annotated('Trigger', '    posthorn.dev/sign-with: whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw'),
+    said: [
+      '6:29 error metadata.annotations["posthorn.dev/sign-with"]: must be the name of a secret of posthorn serve (--secrets): lower-case letters, digits and dashes, at most 63 characters',
     ],
   },
   {
@@ -353,7 +360,7 @@ t.test('all problems of all documents are given, in the order of the file', asyn
   t.strictSame(saidOf(text), [
     '5:22 error spec.subscriber.uri: must be an absolute http or https URL, found "here"; write http://here',
     '6:3 error spec.brok: unknown field; did you mean broker?',
-    '13:5 error metadata.annotations["posthorn.dev/x"]: unknown annotation; known here: posthorn.dev/initial-offset, posthorn.dev/deduplicate',
+    '13:5 error metadata.annotations["posthorn.dev/x"]: unknown annotation; known here: posthorn.dev/initial-offset, posthorn.dev/deduplicate, posthorn.dev/verify-with',
   ]);
 });
 

@@ -52,6 +52,8 @@ t.test('a Trigger with little in it has the defaults for the rest', async (t) =>
     rate: null,
     paused: false,
     onGone: 'dead-letter',
+    signWith: null,
+    webhookHandshake: false,
     manifest,
   });
 });
@@ -68,6 +70,8 @@ metadata:
     posthorn.dev/rate: 50/s
     posthorn.dev/paused: "true"
     posthorn.dev/on-gone: pause
+    posthorn.dev/sign-with: orders
+    posthorn.dev/webhook-handshake: "true"
     posthorn.dev/consumer-group: shared
     posthorn.dev/data-filter: data.amount > 100 && data.country in ['CH', 'DE']
     kafka.eventing.knative.dev/delivery.order: unordered
@@ -132,6 +136,8 @@ status:
     rate: { attempts: 50, perMs: 1_000 },
     paused: true,
     onGone: 'pause',
+    signWith: 'orders',
+    webhookHandshake: true,
   });
 });
 
@@ -157,6 +163,7 @@ t.test('a Broker', async (t) => {
     externalTopic: null,
     initialOffset: 'latest',
     deduplicateMs: null,
+    verifyWith: null,
     delivery: null,
   });
   const text = annotated(
