@@ -27,8 +27,9 @@ export function decodeJsonBatch(bytes: Buffer): CloudEvent[] {
 }
 
 /**
- * Writes the event in the JSON event format: JSON data as it is, text as a string, all else in base64. All attributes
- * are strings, their canonical form.
+ * Writes the event in the JSON event format: JSON data as it is, text as a string, all else in base64, also data of no
+ * type, which in `data` would be taken for JSON (JSON format, section 3.1.1). All attributes are strings, their canonical
+ * form.
  */
 export function encodeJson(event: CloudEvent): Buffer {
   const { attributes, data } = event;
@@ -39,7 +40,7 @@ export function encodeJson(event: CloudEvent): Buffer {
   }
   if (data === undefined) return Buffer.from(`${head}}`);
   const type = attributes.datacontenttype;
-  if (isJsonType(type)) {
+  if (type !== undefined && isJsonType(type)) {
     if (isJson(data)) return Buffer.concat([Buffer.from(`${head},"data":`), data, Buffer.from('}')]);
   } else if (type !== undefined && isTextType(type) && isUtf8Type(type) && isUtf8(data)) {
     return Buffer.from(`${head},"data":${JSON.stringify(data.toString())}}`);

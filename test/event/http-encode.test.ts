@@ -51,7 +51,7 @@ t.test('an event whose data is itself an event is sent in structured mode', (t) 
 
 t.test('in structured mode JSON data is sent as it is, text as a string, all else in base64', (t) => {
   const cases: [string | undefined, string | Buffer, string][] = [
-    [undefined, '1.0', '"data":1.0'],
+    [undefined, '1.0', '"data_base64":"MS4w"'],
     [undefined, 'x', '"data_base64":"eA=="'],
     ['application/json', ' {"a":1e400,"a":"\\/"}\n', '"data": {"a":1e400,"a":"\\/"}\n'],
     ['application/json', '{', '"data_base64":"ew=="'],
