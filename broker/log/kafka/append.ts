@@ -4,7 +4,7 @@ import { LogUnavailableError, RecordTooLargeError } from '../errors.ts';
 import { encodedBytes, type NewRecord } from '../log.ts';
 import type { Cluster } from './cluster.ts';
 import { beforeDeadline, code, KafkaCodeError, persist } from './kafka-error.ts';
-import type { KafkajsMessage } from './kafkajs.ts';
+import type { KafkajsMessage } from './kafkajs-api.ts';
 import type { Outage } from './outage.ts';
 
 /** How long a leader may wait for its replicas in one attempt, in milliseconds. Below the request timeout. */

@@ -2,7 +2,8 @@ import { connect as connectTcp, isIP, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import type { Logger } from 'pino';
 import { LogUnavailableError } from '../errors.ts';
-import { type Api, Connection, type ConnectionOptions, type Decode, type SocketFactory } from './kafkajs.ts';
+import { Connection, type ConnectionOptions, type Decode, type SocketFactory } from './kafkajs.ts';
+import type { Api } from './kafkajs-api.ts';
 
 export interface Address {
   readonly host: string;

@@ -54,6 +54,35 @@ export class ByteReader {
     }
   }
 
+  /** A number without sign, 7 bits a byte. */
+  unsignedVarint(): number {
+    let value = 0;
+    for (let scale = 1; ; scale *= 128) {
+      const byte = this.#bytes.readUInt8(this.position++);
+      value += (byte & 0x7f) * scale;
+      if (byte < 0x80) return value;
+    }
+  }
+
+  /** A string of a flexible version. */
+  compactString(): string | null {
+    const length = this.unsignedVarint() - 1;
+    return length < 0 ? null : this.#take(length).toString();
+  }
+
+  /** An array of a flexible version; null is told as empty. */
+  compactArray<T>(readOne: () => T): T[] {
+    return Array.from({ length: Math.max(0, this.unsignedVarint() - 1) }, readOne);
+  }
+
+  /** Tagged fields of a flexible version, none of which is of interest. */
+  skipTags(): void {
+    for (let left = this.unsignedVarint(); left > 0; left--) {
+      this.unsignedVarint();
+      this.#pass(this.unsignedVarint());
+    }
+  }
+
   varBytes(): Buffer | null {
     const length = this.varint();
     return length < 0 ? null : this.#take(length);

@@ -2,7 +2,8 @@ import type { Logger } from 'pino';
 import type { Clock } from '../../../runtime/clock.ts';
 import { type Address, Brokers } from './brokers.ts';
 import { code, KafkaCodeError, persist, requireNone } from './kafka-error.ts';
-import type { Api, ConnectionOptions, Decode } from './kafkajs.ts';
+import type { ConnectionOptions, Decode } from './kafkajs.ts';
+import type { Api } from './kafkajs-api.ts';
 import type { Outage } from './outage.ts';
 
 /** A leader that has moved is found when a request is refused; this bounds how long a topic's growth is not seen. */

@@ -2,6 +2,8 @@ import { createRequire } from 'node:module';
 import type { Socket } from 'node:net';
 import type { ConnectionOptions as TlsOptions } from 'node:tls';
 import type { SASLOptions } from 'kafkajs';
+import type { Api } from './kafkajs-api.ts';
+import { decodeOffsetFetch, encodeOffsetFetch, type OffsetFetchRequest, offsetFetchVersion } from './offset-fetch.ts';
 
 /**
  * The one file that reaches into kafkajs (2.2.4, pinned by the test of its version). Of kafkajs we use the connection
@@ -23,11 +25,37 @@ const ConnectionPool = require('kafkajs/src/network/connectionPool.js') as new (
 const Broker = require('kafkajs/src/broker/index.js') as new (options: BrokerOptions) => KafkajsBroker;
 const RequestQueue = require('kafkajs/src/network/requestQueue/index.js') as { prototype: KafkajsRequestQueue };
 const SocketRequest = require('kafkajs/src/network/requestQueue/socketRequest.js') as { prototype: object };
-const { requests } = require('kafkajs/src/protocol/requests/index.js') as { requests: Record<string, unknown> };
+const { requests } = require('kafkajs/src/protocol/requests/index.js') as {
+  requests: Record<string, RequestDefinition | undefined>;
+};
 const apiKeys = require('kafkajs/src/protocol/requests/apiKeys.js') as Record<string, number>;
 const protocolError = require('kafkajs/src/protocol/error.js') as {
   createErrorFromCode(code: number): { type: string; message: string; retriable: boolean };
 };
+
+/** OffsetFetch in the version that leaves out no acknowledged commit, where the broker has it. */
+const offsetFetch: RequestDefinition = {
+  versions: [String(offsetFetchVersion)],
+  protocol({ version }) {
+    if (version >= offsetFetchVersion) return stableOffsetFetch;
+    const { versions = [], protocol } = requests.OffsetFetch ?? {};
+    const known = protocol?.({ version: Math.min(version, Math.max(...versions.map(Number))) });
+    if (known === undefined) throw new Error(`kafkajs has no OffsetFetch in version ${version}`);
+    return known;
+  },
+};
+
+function stableOffsetFetch(payload: unknown): ProtocolRequest {
+  const bytes = encodeOffsetFetch(payload as OffsetFetchRequest);
+  return {
+    request: {
+      ...{ apiKey: apiKeys.OffsetFetch ?? -1, apiVersion: offsetFetchVersion, apiName: 'OffsetFetch' },
+      // All that is asked of kafkajs's Encoder.
+      encode: async () => ({ buf: bytes, buffer: bytes }),
+    },
+    response: { decode: async (raw) => decodeOffsetFetch(raw), parse: async (data) => data },
+  };
+}
 
 /**
  * kafkajs issue 1751: every answer sets a timer for throttled requests although none waits, with a delay below zero,
@@ -122,7 +150,7 @@ export class Connection {
    * first one hides the rest.
    */
   async send<N extends keyof Api>(api: N, payload: Api[N]['request'], decode?: Decode): Promise<Api[N]['response']> {
-    const make = this.#broker.lookupRequest(apiKeys[api] ?? -1, requests[api]);
+    const make = this.#broker.lookupRequest(apiKeys[api] ?? -1, api === 'OffsetFetch' ? offsetFetch : requests[api]);
     const { request, response, requestTimeout } = make(payload);
     const answer = await this.#broker.connectionPool.send({
       request,
@@ -148,178 +176,6 @@ function kafkajsLogger(debug: DebugLine): KafkajsLogger {
   const line: DebugLine = (message) => debug(String(message));
   const logger: KafkajsLogger = { namespace: () => logger, debug: () => {}, info: () => {}, warn: line, error: line };
   return logger;
-}
-
-/** The requests that we send, as kafkajs takes and gives them: offsets are decimal strings. */
-export interface Api {
-  Metadata: {
-    request: { topics: readonly string[]; allowAutoTopicCreation: false };
-    response: {
-      brokers: readonly { nodeId: number; host: string; port: number }[];
-      controllerId: number;
-      topicMetadata: readonly {
-        topicErrorCode: number;
-        topic: string;
-        isInternal: boolean;
-        partitionMetadata: readonly { partitionErrorCode: number; partitionId: number; leader: number }[];
-      }[];
-    };
-  };
-  Produce: {
-    request: {
-      acks: -1;
-      timeout: number;
-      topicData: readonly {
-        topic: string;
-        partitions: readonly { partition: number; messages: readonly KafkajsMessage[] }[];
-      }[];
-    };
-    response: {
-      topics: readonly {
-        topicName: string;
-        partitions: readonly { partition: number; errorCode: number; baseOffset: string }[];
-      }[];
-    };
-  };
-  Fetch: {
-    request: {
-      replicaId: -1;
-      isolationLevel: 1;
-      maxWaitTime: number;
-      minBytes: number;
-      maxBytes: number;
-      topics: readonly {
-        topic: string;
-        partitions: readonly { partition: number; fetchOffset: string; maxBytes: number }[];
-      }[];
-    };
-    /** Decoded by fetch-answer.ts. */
-    response: unknown;
-  };
-  ListOffsets: {
-    request: {
-      replicaId: -1;
-      isolationLevel: 0;
-      topics: readonly { topic: string; partitions: readonly { partition: number; timestamp: string }[] }[];
-    };
-    response: {
-      responses: readonly {
-        topic: string;
-        partitions: readonly { partition: number; errorCode: number; offset: string }[];
-      }[];
-    };
-  };
-  OffsetCommit: {
-    request: {
-      groupId: string;
-      groupGenerationId: number;
-      memberId: string;
-      topics: readonly {
-        topic: string;
-        partitions: readonly { partition: number; offset: string; metadata: string }[];
-      }[];
-    };
-    response: {
-      responses: readonly { topic: string; partitions: readonly { partition: number; errorCode: number }[] }[];
-    };
-  };
-  OffsetFetch: {
-    request: {
-      groupId: string;
-      topics: readonly { topic: string; partitions: readonly { partition: number }[] }[];
-    };
-    response: {
-      errorCode?: number;
-      responses: readonly {
-        topic: string;
-        partitions: readonly { partition: number; offset: string; metadata: string | null; errorCode: number }[];
-      }[];
-    };
-  };
-  GroupCoordinator: {
-    request: { coordinatorKey: string; groupId: string; coordinatorType: 0 };
-    response: { errorCode: number; coordinator: { nodeId: number; host: string; port: number } };
-  };
-  JoinGroup: {
-    request: {
-      groupId: string;
-      sessionTimeout: number;
-      rebalanceTimeout: number;
-      memberId: string;
-      protocolType: 'consumer';
-      groupProtocols: readonly { name: string; metadata: Buffer }[];
-    };
-    response: {
-      errorCode: number;
-      generationId: number;
-      leaderId: string;
-      memberId: string;
-      members: readonly { memberId: string; memberMetadata: Buffer }[];
-    };
-  };
-  SyncGroup: {
-    request: {
-      groupId: string;
-      generationId: number;
-      memberId: string;
-      groupAssignment: readonly { memberId: string; memberAssignment: Buffer }[];
-    };
-    response: { errorCode: number; memberAssignment: Buffer };
-  };
-  Heartbeat: {
-    request: { groupId: string; groupGenerationId: number; memberId: string };
-    response: { errorCode: number };
-  };
-  LeaveGroup: { request: { groupId: string; memberId: string }; response: { errorCode: number } };
-  CreateTopics: {
-    request: {
-      topics: readonly {
-        topic: string;
-        numPartitions: number;
-        replicationFactor: number;
-        configEntries: readonly { name: string; value: string }[];
-      }[];
-      timeout: number;
-    };
-    response: {
-      topicErrors: readonly { topic: string; errorCode: number; errorMessage?: string | null }[];
-    };
-  };
-  DeleteTopics: {
-    request: { topics: readonly string[]; timeout: number };
-    response: { topicErrors: readonly { topic: string; errorCode: number }[] };
-  };
-  DeleteRecords: {
-    request: {
-      topics: readonly { topic: string; partitions: readonly { partition: number; offset: string }[] }[];
-      timeout: number;
-    };
-    response: {
-      topics: readonly { topic: string; partitions: readonly { partition: number; errorCode: number }[] }[];
-    };
-  };
-  DescribeConfigs: {
-    request: { resources: readonly { type: 2; name: string; configNames: readonly string[] }[] };
-    response: {
-      resources: readonly {
-        errorCode: number;
-        resourceName: string;
-        configEntries: readonly { configName: string; configValue: string | null }[];
-      }[];
-    };
-  };
-  DeleteGroups: {
-    request: readonly string[];
-    response: { results: readonly { groupId: string; errorCode: number }[] };
-  };
-}
-
-export interface KafkajsMessage {
-  readonly key: Buffer | null;
-  readonly value: Buffer | null;
-  readonly headers: Readonly<Record<string, string | Buffer | readonly (string | Buffer)[]>>;
-  /** Milliseconds since 1970, decimal. */
-  readonly timestamp: string;
 }
 
 interface KafkajsLogger {
@@ -359,15 +215,21 @@ interface KafkajsBroker {
   isConnected(): boolean;
   connect(): Promise<void>;
   disconnect(): Promise<void>;
-  lookupRequest(apiKey: number, definitions: unknown): (payload: unknown) => ProtocolRequest;
+  lookupRequest(apiKey: number, definition: RequestDefinition | undefined): (payload: unknown) => ProtocolRequest;
 }
 
 interface KafkajsConnectionPool {
   send(request: ProtocolRequest & { logResponseError: boolean }): Promise<unknown>;
 }
 
+interface RequestDefinition {
+  /** Decimal. */
+  versions: readonly string[];
+  protocol(wanted: { version: number }): (payload: unknown) => ProtocolRequest;
+}
+
 interface ProtocolRequest {
-  request: { apiVersion: number };
+  request: { apiVersion: number; apiKey?: number; apiName?: string; encode?: () => Promise<unknown> };
   response: { decode(raw: Buffer): Promise<unknown>; parse(data: unknown): Promise<unknown> };
   requestTimeout?: number | null;
 }

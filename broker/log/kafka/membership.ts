@@ -10,7 +10,7 @@ import {
 } from './assign.ts';
 import type { Cluster } from './cluster.ts';
 import { code, KafkaCodeError } from './kafka-error.ts';
-import type { Api } from './kafkajs.ts';
+import type { Api } from './kafkajs-api.ts';
 
 /** One generation of the group, as this member sees it. */
 export interface Generation {

@@ -75,7 +75,10 @@ export function partitionOffsets(offsets: Offsets, topic: string): PartitionOffs
   return entries.sort((a, b) => a.partition - b.partition);
 }
 
-/** What a group has committed on topics; partitions without a commit are left out. @throws KafkaCodeError */
+/**
+ * What a group has committed on topics, all that was ever acknowledged; partitions without a commit are left out.
+ * @throws KafkaCodeError
+ */
 export async function fetchCommits(
   cluster: Cluster,
   group: string,

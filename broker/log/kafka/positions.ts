@@ -66,7 +66,8 @@ export async function readPositions(options: PositionsOptions): Promise<Position
 
   const unstarted = whole.filter(({ topic }) => (commits.get(topic) ?? []).length === 0);
   if (typeof startAt === 'object') {
-    for (const { topic, partitions } of own) commits.set(topic, startedAt(startAt, partitions, commits.get(topic)));
+    for (const { topic, partitions } of own)
+      commits.set(topic, startedAt(startAt, topic, partitions, commits.get(topic)));
   } else if (generation.leads !== null) {
     for (const [topic, begun] of await commitStarts(options, startAt, unstarted)) commits.set(topic, begun);
   } else {
@@ -89,11 +90,16 @@ async function wholeTopics(
 }
 
 /** The commits that hold, and the starts where none does. */
-function startedAt(startAt: StartOffsets, partitions: readonly number[], commits: readonly Commit[] = []): Commit[] {
+function startedAt(
+  startAt: StartOffsets,
+  topic: string,
+  partitions: readonly number[],
+  commits: readonly Commit[] = [],
+): Commit[] {
   const committed = new Map(commits.map((commit) => [commit.partition, commit]));
   return partitions.flatMap((partition) => {
     const commit = committed.get(partition);
-    const offset = startOf(startAt, partition, commit?.offset);
+    const offset = startOf(startAt, { topic, partition }, commit?.offset);
     if (offset !== undefined) return { partition, offset, metadata: '' };
     return commit ?? [];
   });
