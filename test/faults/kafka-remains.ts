@@ -145,21 +145,18 @@ async function* recordsOf(log: Log, topic: string, partition: number): AsyncGene
 
 /**
  * All records that a topic of one partition ever had. Kafka no longer hands out those that Posthorn has trimmed; they
- * lie in the file of the segment that is being written, which is never deleted.
+ * lie in the file of the segment that is being written. A replica that was away while the others were trimmed has
+ * thrown its own away; another one has them.
  */
 async function keptRecords(cluster: KafkaCluster, topic: string): Promise<LogRecord[]> {
-  // All replicas have all records by now; the first that has the topic will do.
+  const records = new Map<number, LogRecord>();
   for (const directory of cluster.dataDirectories) {
-    const files = globSync('*.log', { cwd: path.join(directory, `${topic}-0`) }).sort();
-    if (files.length === 0) continue;
-    const records: LogRecord[] = [];
-    for (const file of files) {
+    for (const file of globSync('*.log', { cwd: path.join(directory, `${topic}-0`) })) {
       const bytes = readFileSync(path.join(directory, `${topic}-0`, file));
-      records.push(...(await decodeRecordSet(bytes, 0, [])).records);
+      for (const record of (await decodeRecordSet(bytes, 0, [])).records) records.set(record.offset, record);
     }
-    return records;
   }
-  return [];
+  return [...records.values()].sort((a, b) => a.offset - b.offset);
 }
 
 /** By event: how many records are the same delivery, in the same state, once more. */
