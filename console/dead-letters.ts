@@ -5,7 +5,7 @@ import { fullName } from '../broker/trigger/registry-plan.ts';
 import { headerText } from '../dispatcher/record-headers.ts';
 import { EventError } from '../event/errors.ts';
 import type { CloudEvent } from '../event/event.ts';
-import { encodeJson } from '../event/json.ts';
+import { encodeReadableJson } from '../event/json.ts';
 import { fromRecord } from '../event/kafka.ts';
 import { readTail } from './tail.ts';
 
@@ -108,7 +108,7 @@ function deadLetterText(record: LogRecord, { topic, partition, broker }: Place):
       ...(event === null && { value: textOrNull(value) }),
     },
   };
-  const eventText = event === null ? 'null' : encodeJson(event).toString();
+  const eventText = event === null ? 'null' : encodeReadableJson(event).toString();
   return `${JSON.stringify(letter).slice(0, -1)},"event":${eventText}}`;
 }
 

@@ -32,14 +32,22 @@ export function decodeJsonBatch(bytes: Buffer): CloudEvent[] {
  * form.
  */
 export function encodeJson(event: CloudEvent): Buffer {
-  const { attributes, data } = event;
+  return encodeAs(event, event.attributes.datacontenttype);
+}
+
+/** The same for people, who read the event and forward it to nobody: data of no type that happens to be JSON is shown. */
+export function encodeReadableJson(event: CloudEvent): Buffer {
+  return encodeAs(event, event.attributes.datacontenttype ?? 'application/json');
+}
+
+/** @param type what the data is taken for */
+function encodeAs({ attributes, data }: CloudEvent, type: string | undefined): Buffer {
   let head = '';
   for (const name in attributes) {
     const value = attributes[name];
     if (value !== undefined) head += `${head === '' ? '{' : ','}${JSON.stringify(name)}:${JSON.stringify(value)}`;
   }
   if (data === undefined) return Buffer.from(`${head}}`);
-  const type = attributes.datacontenttype;
   if (type !== undefined && isJsonType(type)) {
     if (isJson(data)) return Buffer.concat([Buffer.from(`${head},"data":`), data, Buffer.from('}')]);
   } else if (type !== undefined && isTextType(type) && isUtf8Type(type) && isUtf8(data)) {
