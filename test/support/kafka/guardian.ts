@@ -1,5 +1,9 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { mkdtempSync } from 'node:fs';
+import type { Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
 
 /** Ends what a test run started when the run itself could not: killed, crashed, or its terminal closed. */
 export interface Guardian {
@@ -31,10 +35,23 @@ done
 rm -rf "$1"
 `;
 
-export function startGuardian(directory: string): Guardian {
+let shared: Guardian | undefined;
+
+/** One for whatever this process starts, that does not keep it from ending. */
+export function sharedGuardian(): Guardian {
+  shared ??= startGuardian(mkdtempSync(path.join(tmpdir(), 'posthorn-guarded-')), { isRef: false });
+  return shared;
+}
+
+/** @param isRef whether this process stays until it has stopped the guardian */
+export function startGuardian(directory: string, { isRef = true } = {}): Guardian {
   const child = spawn('sh', ['-c', script, 'sh', directory], { stdio: ['pipe', 'ignore', 'ignore'], detached: true });
   const exited = once(child, 'exit');
   child.stdin.on('error', () => {});
+  if (!isRef) {
+    child.unref();
+    (child.stdin as Socket).unref();
+  }
   return {
     watch: (victim) => void child.stdin.write(`+ ${victim}\n`),
     forget: (victim) => void child.stdin.write(`- ${victim}\n`),
