@@ -8,6 +8,7 @@ import { watchDirectory } from '../broker/trigger/watch-directory.ts';
 import { createAdmin, type Readiness } from '../console/admin.ts';
 import { Dispatcher } from '../dispatcher/dispatcher.ts';
 import { aborted, settledOrAborted, unlessAborted } from '../runtime/abort.ts';
+import { HandshakeCallbacks } from '../dispatcher/handshake/callbacks.ts';
 import { systemClock } from '../runtime/clock.ts';
 import { type ServeConfig, serveConfig, serveOptions } from '../runtime/config-serve.ts';
 import { formatShortDuration } from '../runtime/duration.ts';
@@ -93,7 +94,8 @@ async function start(config: ServeConfig, log: Log, logger: Logger, releasers: R
   const { shutdownTimeoutMs } = config;
   const closeMs = () => (end.failed.aborted ? Math.min(shutdownTimeoutMs, failedCloseMs) : shutdownTimeoutMs);
   const closing = new ClosingTime(closeMs, clock);
-  const parts: Parts = { config, log, brokers, gatherer, logger, metrics, closing };
+  const callbacks = new HandshakeCallbacks(config.webhookCallbackUrl);
+  const parts: Parts = { config, log, brokers, gatherer, logger, metrics, closing, callbacks };
   let isStarted = false;
   const readiness: (() => string[])[] = [
     () => (end.failed.aborted ? [messageOf(end.failed.reason)] : []),
@@ -131,6 +133,8 @@ interface Parts {
   readonly metrics: Metrics;
   readonly closing: ClosingTime;
 }
+  /** The dispatcher waits for them, the ingress takes them. */
+  readonly callbacks: HandshakeCallbacks;
 
 /** Loads only the driver that runs: each costs start time and memory. */
 async function openLog(config: ServeConfig, logger: Logger, signal: AbortSignal): Promise<Log> {
@@ -154,7 +158,7 @@ async function startAdmin(parts: Parts, releasers: Releasers, ready: () => Readi
 
 /** @returns why nothing would be delivered just now */
 function startDispatcher(parts: Parts, releasers: Releasers): () => string[] {
-  const { config, log, brokers, gatherer, logger, metrics, closing } = parts;
+  const { config, log, brokers, gatherer, logger, metrics, closing, callbacks } = parts;
   const dispatcher = new Dispatcher({
     ...{ log, brokers, gatherer, logger, metrics, clock: systemClock },
     window: { recordsMax: config.windowRecords, bytesMax: config.windowBytes },
@@ -163,6 +167,8 @@ function startDispatcher(parts: Parts, releasers: Releasers): () => string[] {
     retryGroups: config.retryGroups,
     secrets: config.secrets,
   });
+    origin: config.webhookOrigin,
+    callbacks,
   dispatcher.start();
   releasers.add('dispatcher', () => closing.within((signal) => dispatcher.close(signal)));
   return () => dispatcher.unready();

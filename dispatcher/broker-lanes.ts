@@ -9,21 +9,31 @@ import { messageOf } from '../runtime/errors.ts';
 import { DurableAppender } from './append.ts';
 import type { Deliverer } from './deliver.ts';
 import type { DispatcherOptions } from './dispatcher.ts';
+import type { Asker } from './handshake/ask.ts';
 import type { LaneOptions } from './lane/lane.ts';
 import type { OwnLane } from './lane/own.ts';
 import { RetryLane } from './lane/retry.ts';
 import { SharedLane } from './lane/shared.ts';
 import { OwnLanes } from './own-lanes.ts';
+import { SubscriberPermits } from './permits.ts';
 import { Pipeline } from './pipeline.ts';
 import { RestartPace } from './restart-pace.ts';
 import { RetentionWatch } from './retention.ts';
+import type { Signers } from './sign.ts';
+
+/** What the lanes of all brokers share. */
+export interface BrokerLanesOptions extends DispatcherOptions {
+  readonly signers: Signers;
+  readonly asker: Asker;
+}
 
 /** The lanes of one broker in this process: started when the log allows, kept in step with its registry. */
 export class BrokerLanes {
-  readonly #options: DispatcherOptions;
+  readonly #options: BrokerLanesOptions;
   readonly #registry: Registry;
   readonly #name: string;
   readonly #pipeline: Pipeline;
+  readonly #permits: SubscriberPermits;
   readonly #closing = new AbortController();
   readonly #retryLanes = new Map<number, RetryGroup>();
   readonly #ownLanes: OwnLanes;
@@ -41,12 +51,19 @@ export class BrokerLanes {
   #restartTimer: Timer | undefined;
 
   /** @param cut aborts when what is still in flight is to be given up */
-  constructor(options: DispatcherOptions, registry: Registry, deliverer: Deliverer, cut: AbortSignal) {
+  constructor(options: BrokerLanesOptions, registry: Registry, deliverer: Deliverer, cut: AbortSignal) {
     this.#options = options;
     this.#registry = registry;
     this.#name = `${registry.name.namespace}/${registry.name.name}`;
     const { clock, logger, metrics, gatherer, waitingEventsMax } = options;
+    this.#permits = new SubscriberPermits({
+      ...options,
+      broker: this.#name,
+      random: Math.random,
+      onChange: () => this.#pipeline.refreshLimits(),
+    });
     this.#pipeline = new Pipeline({
+      permits: this.#permits,
       ...{ clock, logger, metrics, deliverer, registry, waitingEventsMax },
       broker: this.#name,
       topics: () => registry.topics(),
@@ -68,7 +85,7 @@ export class BrokerLanes {
   start(): void {
     this.#unsubscribe = this.#registry.onChange(() => this.#changed());
     this.#tellNames();
-    this.#pipeline.refreshLimits();
+    this.#refreshTriggers();
     this.#bringUp();
     this.#scheduleRescan();
   }
@@ -80,6 +97,7 @@ export class BrokerLanes {
     this.#rescanTimer?.cancel();
     this.#restartTimer?.cancel();
     this.#pipeline.drain();
+    this.#permits.close();
     await settledOrAborted(this.#work, signal);
     const lanes = [...[...this.#retryLanes.values()].map((group) => group.lane), this.#shared?.lane];
     await Promise.all([...lanes.map((lane) => lane?.close(signal)), this.#ownLanes.close(signal)]);
@@ -122,13 +140,18 @@ export class BrokerLanes {
 
   #changed(): void {
     this.#tellNames();
-    this.#pipeline.refreshLimits();
+    this.#refreshTriggers();
     for (const { lane } of this.#retryLanes.values()) lane.refresh();
     this.#bringUp();
   }
 
   /** The metrics show every trigger from the start, at 0, and none that is gone. */
   #tellNames(): void {
+  #refreshTriggers(): void {
+    this.#permits.refresh(this.#registry.snapshot().triggers);
+    this.#pipeline.refreshLimits();
+  }
+
     const { metrics } = this.#options;
     const names = new Set([...this.#registry.snapshot().triggers.values()].map((trigger) => trigger.name));
     for (const gone of this.#triggerNames) if (!names.has(gone)) metrics.forgetTrigger(this.#name, gone);

@@ -10,6 +10,8 @@ import type { Metrics } from '../runtime/metrics.ts';
 import type { Secrets } from '../runtime/secrets.ts';
 import { BrokerLanes } from './broker-lanes.ts';
 import { createDeliverer, type Deliverer } from './deliver.ts';
+import { Asker } from './handshake/ask.ts';
+import type { HandshakeCallbacks } from './handshake/callbacks.ts';
 import type { WindowLimits } from './lane/window.ts';
 import { Signers } from './sign.ts';
 
@@ -30,12 +32,17 @@ export interface DispatcherOptions {
   readonly retryGroups: number;
   /** What deliveries are signed with. */
   readonly secrets: Secrets;
+  /** What stands for this Posthorn where subscribers are asked for their permission: a DNS name. */
+  readonly origin: string;
+  readonly callbacks: HandshakeCallbacks;
 }
 
 /** Delivers the events of all brokers. */
 export class Dispatcher {
   readonly #options: DispatcherOptions;
   readonly #deliverer: Deliverer;
+  readonly #signers: Signers;
+  readonly #asker: Asker;
   readonly #lanes = new Map<string, BrokerLanes>();
   /** Aborts when what is in flight is to be cut. */
   readonly #cut = new AbortController();
@@ -46,7 +53,9 @@ export class Dispatcher {
 
   constructor(options: DispatcherOptions) {
     this.#options = options;
-    this.#deliverer = createDeliverer({ ...options, signers: new Signers(options.secrets) });
+    this.#signers = new Signers(options.secrets);
+    this.#asker = new Asker(options.clock);
+    this.#deliverer = createDeliverer({ ...options, signers: this.#signers });
   }
 
   start(): void {
@@ -83,14 +92,19 @@ export class Dispatcher {
     await Promise.all([...this.#lanes.values()].map((lanes) => lanes.close(signal)));
     signal.removeEventListener('abort', cut);
     cut();
-    await this.#deliverer.close();
+    await Promise.all([this.#deliverer.close(), this.#asker.close()]);
   }
 
   #addBrokers(): void {
     for (const registry of this.#options.brokers.list()) {
       const name = nameOf(registry);
       if (this.#lanes.has(name)) continue;
-      const lanes = new BrokerLanes(this.#options, registry, this.#deliverer, this.#cut.signal);
+      const lanes = new BrokerLanes(
+        { ...this.#options, signers: this.#signers, asker: this.#asker },
+        registry,
+        this.#deliverer,
+        this.#cut.signal,
+      );
       this.#lanes.set(name, lanes);
       lanes.start();
     }

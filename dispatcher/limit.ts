@@ -1,11 +1,13 @@
 import PQueue, { type QueueAddOptions } from 'p-queue';
 import type { AttemptRate, Trigger } from '../broker/trigger/trigger.ts';
 import type { Clock, Timer } from '../runtime/clock.ts';
+import type { PauseReason } from '../runtime/tallies.ts';
 import type { Health } from './decide.ts';
 import { Capacity } from './limit/capacity.ts';
 import { ProbeTimes } from './limit/probe-times.ts';
 import { Rate } from './limit/rate.ts';
 import { type Entry, type LaneKind, type Waiting, WaitingQueue } from './limit/waiting-queue.ts';
+import type { Permit } from './permits.ts';
 
 /**
  * How much of a trigger is under way at once, how fast it may go, and how much may wait for it, in this process. One
@@ -64,10 +66,10 @@ export class TriggerLimit {
     return this.#queue.pending;
   }
 
-  /** Why nothing of the trigger is attempted: `posthorn.dev/paused`, or its subscriber is gone; null: it is. */
-  get pausedBy(): 'annotation' | 'gone' | null {
+  /** Why nothing of the trigger is attempted: `posthorn.dev/paused`, its subscriber is gone, or its permit; null: it is. */
+  get pausedBy(): PauseReason | null {
     if (this.#settings.paused) return 'annotation';
-    return this.#isGone ? 'gone' : null;
+    return this.#isGone ? 'gone' : (this.#settings.heldBy ?? null);
   }
 
   /** Whether the subscriber is down, so that nothing but probes is attempted. */
@@ -116,7 +118,7 @@ export class TriggerLimit {
   /** The trigger was deleted: what waits goes on at once, for it is not attempted any more. */
   release(): void {
     this.#isReleased = true;
-    this.#settings = { ...this.#settings, rate: null, paused: false };
+    this.#settings = { ...this.#settings, rate: null, paused: false, heldBy: null };
     this.#rate = null;
     this.#isGone = false;
     this.#capacity.reset();
@@ -232,10 +234,10 @@ export class TriggerLimit {
     this.#follow();
   }
 
-  #tellPause(before: 'annotation' | 'gone' | null): void {
+  #tellPause(before: PauseReason | null): void {
     const now = this.pausedBy;
     if (now === before) return;
-    if (now !== null) this.#tell({ kind: now === 'gone' ? 'gone' : 'paused' });
+    if (now !== null) this.#tell(now === 'annotation' ? { kind: 'paused' } : { kind: now });
     else {
       this.#tell({ kind: 'resumed' });
       if (this.isOpen) this.#probeAt(this.#options.clock.monotonic());
@@ -310,7 +312,8 @@ export class TriggerLimit {
 const candidatesMax = 4;
 
 /** What of a trigger its limit goes by. */
-export type LimitSettings = Pick<Trigger, 'maxInFlight' | 'rate' | 'paused' | 'generation'>;
+export type LimitSettings = Pick<Trigger, 'maxInFlight' | 'rate' | 'paused' | 'generation'> &
+  Partial<Pick<Permit, 'heldBy'>>;
 
 export interface LimitOptions {
   /** Deliveries that may wait for their turn. */
@@ -329,7 +332,7 @@ export type LimitChange =
   | { readonly kind: 'ramping' }
   | { readonly kind: 'closed'; readonly concurrency: number }
   | { readonly kind: 'paused' }
-  | { readonly kind: 'gone' }
+  | { readonly kind: Exclude<PauseReason, 'annotation'> }
   | { readonly kind: 'resumed' };
 
 interface EntryOptions extends QueueAddOptions {

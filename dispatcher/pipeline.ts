@@ -33,7 +33,7 @@ import {
   type Outcome,
   RevokedError,
 } from './fate.ts';
-import { TriggerLimits } from './limit/trigger-limits.ts';
+import { TriggerLimits, type TriggerLimitsOptions } from './limit/trigger-limits.ts';
 import type { LaneKind, Waiting } from './limit/waiting-queue.ts';
 import type { Turn } from './limit.ts';
 import { RepeatBounds } from './repeat-bound.ts';
@@ -368,7 +368,7 @@ export class Pipeline {
   }
 }
 
-export interface PipelineOptions {
+export interface PipelineOptions extends Pick<TriggerLimitsOptions, 'permits'> {
   /** `namespace/name`, for metrics and log lines. */
   readonly broker: string;
   readonly registry: Registry;

@@ -56,6 +56,24 @@ function isHostPort(address: string): boolean {
   return integerIn(portText, 1, 65_535) !== undefined;
 }
 
+/** A DNS name, as a sender is named by. */
+export const dnsName: Kind<string> = {
+  placeholder: 'NAME',
+  expected: 'a DNS name, as events.example.com',
+  parse: (text) => (text.length <= 253 && /^[A-Za-z0-9-]{1,63}(\.[A-Za-z0-9-]{1,63})*$/.test(text) ? text : undefined),
+};
+
+/** An http or https URL to which paths are added; without a slash at its end. */
+export const baseUrl: Kind<string> = {
+  placeholder: 'URL',
+  expected: 'an http or https URL without query, as https://events.example.com',
+  parse(text) {
+    const url = URL.canParse(text) ? new URL(text) : null;
+    const isRight = url !== null && /^https?:$/.test(url.protocol) && url.search + url.hash + url.username === '';
+    return isRight ? url.href.replace(/\/$/, '') : undefined;
+  },
+};
+
 /** What topic names begin with: dot-separated, so that a data centre may stand first (`eqiad.posthorn`). */
 export const topicPrefix: Kind<string> = {
   placeholder: 'NAME',

@@ -1,7 +1,10 @@
 import { readFile } from 'node:fs/promises';
+import { hostname } from 'node:os';
 import { type Config, readConfig, type Setting, type Settings, settingOptions } from './config.ts';
 import {
+  baseUrl,
   bytes,
+  dnsName,
   duration,
   formatBytes,
   host,
@@ -96,6 +99,14 @@ const table = {
     'Directory with a file for each secret, named as posthorn.dev/sign-with and the webhooks name it; or the variable POSTHORN_SECRET_NAME',
     { placeholder: 'DIR' },
   ),
+  'webhook-origin': optional(
+    dnsName,
+    "What subscribers that want a webhook handshake are asked for: a DNS name that stands for this Posthorn (default the machine's name)",
+  ),
+  'webhook-callback-url': optional(
+    baseUrl,
+    'Where such subscribers reach the ingress of this process, to give their permission later; absent: nowhere',
+  ),
   roles: amount(
     someOf(['ingress', 'dispatcher']),
     new Set(['ingress', 'dispatcher'] as const),
@@ -174,6 +185,10 @@ export interface ServeConfig {
   /** null: the API asks for none, and answers on loopback only. */
   readonly adminToken: string | null;
   readonly secrets: Secrets;
+  /** A DNS name. */
+  readonly webhookOrigin: string;
+  /** null: subscribers are told none. */
+  readonly webhookCallbackUrl: string | null;
   readonly eventMaxBytes: number;
   readonly batchMaxBytes: number;
   readonly partitions: number;
@@ -216,6 +231,8 @@ export async function serveConfig(
     adminPort: values['admin-port'],
     adminToken: await secret(config, 'admin-token-file'),
     secrets: await readSecrets(values.secrets, config.placeOf('secrets') ?? '--secrets', env),
+    webhookOrigin: values['webhook-origin'] ?? hostname(),
+    webhookCallbackUrl: values['webhook-callback-url'],
     eventMaxBytes: values['event-max-bytes'],
     batchMaxBytes: values['batch-max-bytes'],
     partitions: values.partitions,
@@ -255,6 +272,10 @@ function contradictions({ values, placeOf }: ServeTable): string[] {
   }
   if (values.port !== 0 && values.port === values['admin-port'] && values.host === values['admin-host']) {
     problems.push(`port and admin-port are both ${values.port} on ${values.host}; each needs its own`);
+  }
+  const callback = placeOf('webhook-callback-url');
+  if (callback !== undefined && values.roles.size < 2) {
+    problems.push(`${callback} needs both roles: the process that asks is the one that is called back`);
   }
   for (const name of ['batch-max-bytes', 'window-bytes'] as const) {
     if (values[name] >= values['event-max-bytes']) continue;

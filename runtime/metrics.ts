@@ -202,7 +202,9 @@ function triggerMetrics(registry: Registry) {
   gauge('posthorn_trigger_concurrency_limit', limitHelp, (t) => t.limit?.concurrency);
   const openHelp = '1 while the breaker of the trigger is open: its subscriber is down, only probes are sent.';
   gauge('posthorn_trigger_breaker_open', openHelp, (t) => (t.limit ? Number(t.limit.isOpen) : undefined));
-  const pausedHelp = 'Whether the trigger is paused: by its annotation, or since its subscriber answered 410 (gone).';
+  const pausedHelp =
+    'Whether the trigger is paused: by its annotation, since its subscriber answered 410 (gone) or has not allowed ' +
+    'deliveries (handshake), or since there is no secret to sign them with.';
   measured(registry, 'posthorn_trigger_paused', pausedHelp, [...labels, 'reason'], function* () {
     for (const { broker, trigger, limit } of tallies()) {
       if (limit)

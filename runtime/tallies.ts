@@ -105,7 +105,7 @@ export interface LimitState {
 }
 
 /** Why nothing of a trigger is attempted, as the label `reason`. */
-export const pauseReasons = ['annotation', 'gone'] as const;
+export const pauseReasons = ['annotation', 'gone', 'secret', 'handshake'] as const;
 export type PauseReason = (typeof pauseReasons)[number];
 
 /** The counts of one trigger, plain numbers as in BrokerTally. */

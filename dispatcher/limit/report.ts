@@ -35,6 +35,10 @@ export function reportTo(
             '(apply it with the URI of another subscriber) or Posthorn is started again; or delete the trigger',
         );
         return;
+      // Whoever found it has said it, with what is missing.
+      case 'secret':
+      case 'handshake':
+        return;
       case 'resumed':
         logger.info(names, 'trigger resumed: its deliveries go on');
     }

@@ -1,9 +1,10 @@
 import type { Logger } from 'pino';
-import type { Trigger } from '../../broker/trigger/trigger.ts';
+import type { AttemptRate, Trigger } from '../../broker/trigger/trigger.ts';
 import type { Clock } from '../../runtime/clock.ts';
 import type { Metrics } from '../../runtime/metrics.ts';
 import type { Target } from '../fate.ts';
-import { type LimitOptions, TriggerLimit } from '../limit.ts';
+import { type LimitOptions, type LimitSettings, TriggerLimit } from '../limit.ts';
+import { allPermitted, type Permit, type Permits } from '../permits.ts';
 import { reportTo } from './report.ts';
 import type { LaneKind, Waiting } from './waiting-queue.ts';
 
@@ -15,6 +16,8 @@ export interface TriggerLimitsOptions extends Omit<LimitOptions, 'onChange'> {
   readonly metrics: Metrics;
   /** The triggers of the broker, by uid. */
   readonly triggers: () => ReadonlyMap<string, Trigger>;
+  /** Absent: all may be sent. */
+  readonly permits?: Permits;
 }
 
 /**
@@ -23,12 +26,14 @@ export interface TriggerLimitsOptions extends Omit<LimitOptions, 'onChange'> {
  */
 export class TriggerLimits {
   readonly #options: TriggerLimitsOptions;
+  readonly #permits: Permits;
   /** By the trigger's uid. */
   readonly #subscribers = new Map<string, TriggerLimit>();
   readonly #sinks = new Map<string, TriggerLimit>();
 
   constructor(options: TriggerLimitsOptions) {
     this.#options = options;
+    this.#permits = options.permits ?? allPermitted;
   }
 
   /** The limit of what is called for the trigger. */
@@ -40,7 +45,7 @@ export class TriggerLimits {
     const current = this.#options.triggers().get(trigger.uid);
     const settings = current ?? trigger;
     const onChange = current && target === 'subscriber' ? reportTo(this.#options, current) : () => {};
-    const limit = new TriggerLimit(target === 'subscriber' ? settings : sinkSettings(settings), {
+    const limit = new TriggerLimit(this.#settingsOf(settings, target), {
       ...this.#options,
       onChange,
     });
@@ -74,8 +79,8 @@ export class TriggerLimits {
   refresh(): void {
     const triggers = this.#options.triggers();
     for (const trigger of triggers.values()) {
-      this.#subscribers.get(trigger.uid)?.update(trigger);
-      this.#sinks.get(trigger.uid)?.update(sinkSettings(trigger));
+      this.#subscribers.get(trigger.uid)?.update(this.#settingsOf(trigger, 'subscriber'));
+      this.#sinks.get(trigger.uid)?.update(this.#settingsOf(trigger, 'deadLetterSink'));
       this.#show(trigger);
     }
     for (const limits of [this.#subscribers, this.#sinks]) {
@@ -104,9 +109,17 @@ export class TriggerLimits {
     return this.#options.metrics.trigger(this.#options.broker, trigger.name);
   }
 
+  #settingsOf(trigger: Trigger, target: Target['kind']): LimitSettings {
+    const permit = this.#permits.of(trigger);
+    if (target !== 'subscriber') return sinkSettings(trigger, permit);
+    const { maxInFlight, paused, generation } = trigger;
+    return { maxInFlight, paused, generation, rate: slower(trigger.rate, permit.rate), heldBy: permit.heldBy };
+  }
+
   /** The metrics show the limit of every trigger; most have none until their first delivery. */
   #show(trigger: Trigger): void {
-    const limit = trigger.paused ? this.of(trigger) : this.#subscribers.get(trigger.uid);
+    const isHeld = trigger.paused || this.#permits.of(trigger).heldBy !== null;
+    const limit = isHeld ? this.of(trigger) : this.#subscribers.get(trigger.uid);
     this.#tally(trigger).limit = limit ?? {
       concurrency: trigger.maxInFlight,
       isOpen: false,
@@ -115,6 +128,12 @@ export class TriggerLimits {
   }
 }
 
-function sinkSettings({ maxInFlight, paused, generation }: Trigger) {
-  return { maxInFlight, paused, generation, rate: null };
+/** A sink is signed to as well, and is nobody who was asked. */
+function sinkSettings({ maxInFlight, paused, generation }: Trigger, { heldBy }: Permit): LimitSettings {
+  return { maxInFlight, paused, generation, rate: null, heldBy: heldBy === 'secret' ? heldBy : null };
+}
+
+function slower(one: AttemptRate | null, other: AttemptRate | null): AttemptRate | null {
+  if (one === null || other === null) return one ?? other;
+  return one.attempts / one.perMs <= other.attempts / other.perMs ? one : other;
 }

@@ -5,6 +5,7 @@ import { Gatherer } from '../../broker/log/gather.ts';
 import type { Log } from '../../broker/log/log.ts';
 import { DurableAppender } from '../../dispatcher/append.ts';
 import { Dispatcher } from '../../dispatcher/dispatcher.ts';
+import { HandshakeCallbacks } from '../../dispatcher/handshake/callbacks.ts';
 import { reportingOf } from '../../dispatcher/lane/lane.ts';
 import { LaneReader, type TakenRecord } from '../../dispatcher/lane/reader.ts';
 import { systemClock } from '../../runtime/clock.ts';
@@ -94,6 +95,7 @@ t.test('lanes that can not be brought up are a line, but not in an outage', asyn
     ...{ log: failing, brokers, gatherer: new Gatherer({ log, clock: systemClock }), clock: systemClock, logger },
     ...{ metrics: createMetrics(), window: { recordsMax: 100, bytesMax: 100_000 }, waitingEventsMax: 10 },
     ...{ responseBytesMax: 1_000, retryGroups: 1, secrets: noSecrets },
+    ...{ origin: 'posthorn.test', callbacks: new HandshakeCallbacks(null) },
   });
   t.teardown(() => dispatcher.close(AbortSignal.abort()));
   dispatcher.start();

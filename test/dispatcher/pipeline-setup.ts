@@ -3,10 +3,11 @@ import type { Gatherer } from '../../broker/log/gather.ts';
 import type { NewRecord } from '../../broker/log/log.ts';
 import { brokerTopics } from '../../broker/topics.ts';
 import type { Registry, RegistrySnapshot } from '../../broker/trigger/registry.ts';
-import type { Trigger } from '../../broker/trigger/trigger.ts';
+import type { Broker, Trigger } from '../../broker/trigger/trigger.ts';
 import { DurableAppender } from '../../dispatcher/append.ts';
 import type { Deliverer } from '../../dispatcher/deliver.ts';
 import type { Delivery, Hold, Outcome } from '../../dispatcher/fate.ts';
+import { allPermitted } from '../../dispatcher/permits.ts';
 import { Pipeline } from '../../dispatcher/pipeline.ts';
 import { createMetrics } from '../../runtime/metrics.ts';
 import { ManualClock } from '../support/manual-clock.ts';
@@ -20,16 +21,23 @@ export function answered(status: number, headers: string[] = [], body = ''): Out
 }
 
 /** A pipeline whose subscribers and log do what the test says. */
-export function startPipeline(triggers: readonly Trigger[], { waitingEventsMax = 10 } = {}) {
+export function startPipeline(triggers: readonly Trigger[], { waitingEventsMax = 10, permits = allPermitted } = {}) {
   const clock = new ManualClock();
   const cut = new AbortController();
   const appended: { topic: string; record: NewRecord }[] = [];
   const attempts: { url: string; delivery: Delivery; hops: number }[] = [];
   const lines: Record<string, unknown>[] = [];
+  /** Of other brokers, by `namespace/name`. */
+  const others = new Map<string, Registry>();
   const answers = new Map<string, Outcome | Promise<Outcome>>();
   let refuse: (topic: string, record: NewRecord) => Error | undefined = () => undefined;
   const byUid = new Map(triggers.map((trigger) => [trigger.uid, trigger]));
-  const snapshot = { triggers: byUid, unreadable: new Set(), discarded: new Set<string>() };
+  const snapshot = {
+    broker: null as Broker | null,
+    triggers: byUid,
+    unreadable: new Set(),
+    discarded: new Set<string>(),
+  };
   const gatherer = {
     append: async (topic: string, record: NewRecord) => {
       const error = refuse(topic, record);
@@ -52,7 +60,12 @@ export function startPipeline(triggers: readonly Trigger[], { waitingEventsMax =
   const metrics = createMetrics();
   const pipeline = new Pipeline({
     broker: 'default/default',
-    registry: { name, snapshot: () => snapshot as unknown as RegistrySnapshot } as unknown as Registry,
+    registry: {
+      name,
+      snapshot: () => snapshot as unknown as RegistrySnapshot,
+      topics: () => topics,
+    } as unknown as Registry,
+    registryOf: (other) => others.get(`${other.namespace}/${other.name}`),
     topics: () => topics,
     deliverer,
     appender: new DurableAppender(gatherer, clock, silent, cut.signal),
@@ -60,10 +73,11 @@ export function startPipeline(triggers: readonly Trigger[], { waitingEventsMax =
     logger: pino({ base: null }, { write: (line: string) => void lines.push(JSON.parse(line)) }),
     metrics,
     waitingEventsMax,
+    permits,
     signal: cut.signal,
   });
   return {
-    ...{ pipeline, clock, cut, appended, attempts, answers, snapshot, lines, metrics },
+    ...{ pipeline, clock, cut, appended, attempts, answers, others, snapshot, lines, metrics },
     refuse(when: typeof refuse): void {
       refuse = when;
     },
