@@ -7,8 +7,8 @@ import type { Log } from '../broker/log/log.ts';
 import { watchDirectory } from '../broker/trigger/watch-directory.ts';
 import { createAdmin, type Readiness } from '../console/admin.ts';
 import { Dispatcher } from '../dispatcher/dispatcher.ts';
-import { aborted, settledOrAborted, unlessAborted } from '../runtime/abort.ts';
 import { HandshakeCallbacks } from '../dispatcher/handshake/callbacks.ts';
+import { aborted, settledOrAborted, unlessAborted } from '../runtime/abort.ts';
 import { systemClock } from '../runtime/clock.ts';
 import { type ServeConfig, serveConfig, serveOptions } from '../runtime/config-serve.ts';
 import { formatShortDuration } from '../runtime/duration.ts';
@@ -132,9 +132,9 @@ interface Parts {
   readonly logger: Logger;
   readonly metrics: Metrics;
   readonly closing: ClosingTime;
-}
   /** The dispatcher waits for them, the ingress takes them. */
   readonly callbacks: HandshakeCallbacks;
+}
 
 /** Loads only the driver that runs: each costs start time and memory. */
 async function openLog(config: ServeConfig, logger: Logger, signal: AbortSignal): Promise<Log> {
@@ -166,9 +166,9 @@ function startDispatcher(parts: Parts, releasers: Releasers): () => string[] {
     responseBytesMax: config.responseMaxBytes,
     retryGroups: config.retryGroups,
     secrets: config.secrets,
-  });
     origin: config.webhookOrigin,
     callbacks,
+  });
   dispatcher.start();
   releasers.add('dispatcher', () => closing.within((signal) => dispatcher.close(signal)));
   return () => dispatcher.unready();

@@ -96,8 +96,8 @@ export class BrokerLanes {
     this.#unsubscribe();
     this.#rescanTimer?.cancel();
     this.#restartTimer?.cancel();
-    this.#pipeline.drain();
     this.#permits.close();
+    this.#pipeline.drain();
     await settledOrAborted(this.#work, signal);
     const lanes = [...[...this.#retryLanes.values()].map((group) => group.lane), this.#shared?.lane];
     await Promise.all([...lanes.map((lane) => lane?.close(signal)), this.#ownLanes.close(signal)]);
@@ -145,13 +145,13 @@ export class BrokerLanes {
     this.#bringUp();
   }
 
-  /** The metrics show every trigger from the start, at 0, and none that is gone. */
-  #tellNames(): void {
   #refreshTriggers(): void {
     this.#permits.refresh(this.#registry.snapshot().triggers);
     this.#pipeline.refreshLimits();
   }
 
+  /** The metrics show every trigger from the start, at 0, and none that is gone. */
+  #tellNames(): void {
     const { metrics } = this.#options;
     const names = new Set([...this.#registry.snapshot().triggers.values()].map((trigger) => trigger.name));
     for (const gone of this.#triggerNames) if (!names.has(gone)) metrics.forgetTrigger(this.#name, gone);
