@@ -4,6 +4,7 @@ import { applyTo, triggerYaml } from '../test/support/triggers.ts';
 import { until } from '../test/support/until.ts';
 import { judge, median, printTable, quantile, residentMiB } from './lib/figures.ts';
 import { type Load, startLoad } from './lib/load.ts';
+import { pause } from './lib/pause.ts';
 import { SinkProcess } from './lib/sink.ts';
 import type { BenchOptions } from './run.ts';
 
@@ -113,19 +114,4 @@ function report(phases: readonly Phase[], seconds: number): boolean {
 
 async function total(sink: SinkProcess): Promise<number> {
   return (await sink.count()).counts.reduce((sum, count) => sum + count, 0);
-}
-
-function pause(seconds: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    signal.throwIfAborted();
-    const aborted = (): void => {
-      clearTimeout(timer);
-      reject(signal.reason);
-    };
-    const timer = setTimeout(() => {
-      signal.removeEventListener('abort', aborted);
-      resolve();
-    }, 1_000 * seconds);
-    signal.addEventListener('abort', aborted, { once: true });
-  });
 }

@@ -2,8 +2,12 @@ import { parseArgs } from 'node:util';
 import { type KafkaCluster, startKafkaCluster } from '../test/support/kafka/cluster.ts';
 import { dispatch } from './dispatch.ts';
 import { filter } from './filter.ts';
+import { ingest } from './ingest.ts';
 import { isolation } from './isolation.ts';
+import { latency } from './latency.ts';
 import { ordered } from './ordered.ts';
+import { start } from './start.ts';
+import { triggers } from './triggers.ts';
 
 /**
  * `npm run bench -- NAME… [--rounds N] [--seconds N] [--peer 'COMMAND']`: measures these lines of the benchmark, or all,
@@ -28,7 +32,16 @@ export interface BenchOptions {
 /** Prints its figures; resolves with whether each target was met. */
 export type BenchLine = (options: BenchOptions) => Promise<boolean>;
 
-const lines: Readonly<Record<string, BenchLine>> = { dispatch, ordered, isolation, filter };
+const lines: Readonly<Record<string, BenchLine>> = {
+  dispatch,
+  ordered,
+  isolation,
+  ingest,
+  latency,
+  triggers,
+  start,
+  filter,
+};
 
 /** Lines that need no Kafka. */
 const alone = new Set(['filter']);
