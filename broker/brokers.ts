@@ -23,7 +23,7 @@ import {
   problemAt,
 } from './trigger/registry-plan.ts';
 import { brokerKey, type RegistryState } from './trigger/registry-state.ts';
-import { RegistryTopics, refuseExternalTopic } from './trigger/registry-topics.ts';
+import { RegistryTopics, refuseExternalTopics } from './trigger/registry-topics.ts';
 import type { BrokerName } from './trigger/trigger.ts';
 
 /** How often brokers that another process made are looked for. */
@@ -114,7 +114,7 @@ class LogBrokers implements Brokers {
   async start(): Promise<void> {
     await this.#topics.ensureRegistry(defaultBroker);
     const registry = await this.#add(defaultBroker);
-    await this.#topics.ensureBroker(defaultBroker, registry.snapshot().broker?.externalTopic ?? null);
+    await this.#topics.ensureBroker(defaultBroker, registry.snapshot().broker?.externalTopics ?? []);
     await this.#discover();
     this.#scheduleDiscovery();
   }
@@ -198,9 +198,8 @@ class LogBrokers implements Brokers {
     const problems: Problem[] = [];
     for (const { broker: name, revision, change } of revisions) {
       if (change.kind !== 'Broker' || change.action !== 'created' || revision.manifest === null) continue;
-      const { externalTopic } = brokerFromManifest(revision.manifest, name.namespace);
-      const registry = this.get(name.namespace, name.name);
-      const message = externalTopic && (await refuseExternalTopic(this.#log, externalTopic, registry));
+      const { externalTopics } = brokerFromManifest(revision.manifest, name.namespace);
+      const message = await refuseExternalTopics(this.#log, externalTopics, this.get(name.namespace, name.name));
       const document = documents.find((one) => one.kind === 'Broker' && fullName(one) === fullName(name));
       if (message && document) problems.push(problemAt(document, { field: externalTopicField, message }));
     }

@@ -6,7 +6,10 @@ import type { BrokerName } from './trigger/trigger.ts';
  * or subdomains, which have no `_`, so the names with `_` can't collide with a broker's.
  */
 export interface BrokerTopics {
+  /** Where events are appended. */
   readonly events: string;
+  /** Where they are read from: that topic, and the others of a broker that has several. */
+  readonly eventTopics: readonly string[];
   readonly triggers: string;
   readonly deadLetter: string;
   /** Of one trigger. */
@@ -21,10 +24,11 @@ export interface BrokerTopics {
   retryGroup(n: number): string;
 }
 
-export function brokerTopics(prefix: string, broker: BrokerName, externalTopic: string | null = null): BrokerTopics {
+export function brokerTopics(prefix: string, broker: BrokerName, externalTopics: readonly string[] = []): BrokerTopics {
   const base = `${prefix}.${broker.namespace}.${broker.name}`;
   return {
-    events: externalTopic ?? base,
+    events: externalTopics[0] ?? base,
+    eventTopics: externalTopics.length > 0 ? externalTopics : [base],
     triggers: `${base}._triggers`,
     deadLetter: `${base}._dead-letter`,
     retry: (trigger) => `${base}._retry.${trigger}`,

@@ -4,6 +4,7 @@ import { defaultIngressLimits } from '../broker/ingress/limits.ts';
 import { createIngress } from '../broker/ingress/server.ts';
 import { Gatherer } from '../broker/log/gather.ts';
 import type { Log } from '../broker/log/log.ts';
+import { mayHavePlain, toBrokerRecord } from '../broker/records.ts';
 import { watchDirectory } from '../broker/trigger/watch-directory.ts';
 import { createAdmin, type Readiness } from '../console/admin.ts';
 import { Dispatcher } from '../dispatcher/dispatcher.ts';
@@ -183,7 +184,8 @@ async function startIngress(parts: Parts, releasers: Releasers): Promise<number>
       return (
         registry && {
           topic: registry.topics().events,
-          isExternal: typeof broker?.externalTopic === 'string',
+          hasForeign: broker ? mayHavePlain(broker) : false,
+          toRecord: (event) => toBrokerRecord(event, broker ?? null),
           deduplicateMs: broker?.deduplicateMs ?? null,
         }
       );

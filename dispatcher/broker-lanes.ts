@@ -38,7 +38,7 @@ export class BrokerLanes {
   readonly #retryLanes = new Map<number, RetryGroup>();
   readonly #ownLanes: OwnLanes;
   readonly #retention: RetentionWatch;
-  #shared: { readonly lane: SharedLane; readonly topic: string } | undefined;
+  #shared: (EventsLane & { readonly lane: SharedLane }) | undefined;
   #unsubscribe: () => void = () => {};
   #triggerNames: ReadonlySet<string> = new Set();
   /** By retry topic, what was found when it was last asked about. */
@@ -67,6 +67,7 @@ export class BrokerLanes {
       ...{ clock, logger, metrics, deliverer, registry, waitingEventsMax },
       broker: this.#name,
       topics: () => registry.topics(),
+      registryOf: ({ namespace, name }) => options.brokers.get(namespace, name),
       appender: new DurableAppender(gatherer, clock, logger, cut),
       signal: cut,
     });
@@ -126,11 +127,12 @@ export class BrokerLanes {
     await this.#retention.look([...shared, ...this.#ownLanes.lanes]);
   }
 
-  async #measureLag(group: string, { lane, topic }: { lane: SharedLane | OwnLane; topic: string }): Promise<void> {
+  async #measureLag(group: string, { lane, topics }: EventsLane): Promise<void> {
     const { log, metrics } = this.#options;
-    const ends = new Map((await log.ranges(topic)).map(({ partition, end }) => [partition, end]));
-    for (const { partition, position } of lane.positions()) {
-      const lag = Math.max(0, (ends.get(partition) ?? position) - position);
+    const ranges = new Map(await Promise.all(topics.map(async (topic) => [topic, await log.ranges(topic)] as const)));
+    for (const { topic, partition, position } of lane.positions()) {
+      const end = ranges.get(topic)?.find((range) => range.partition === partition)?.end ?? position;
+      const lag = Math.max(0, end - position);
       const labels = { group, topic, partition: String(partition) };
       metrics.laneLagRecords.set(labels, lag);
       // There from the start, at 0: an alert on an increase would miss a first one that came out of nothing.
@@ -195,20 +197,20 @@ export class BrokerLanes {
 
   async #readEvents(): Promise<void> {
     const topics = this.#registry.topics();
-    if (this.#shared?.topic === topics.events) return;
+    if (this.#shared?.topics.join() === topics.eventTopics.join()) return;
     await this.#shared?.lane.close(AbortSignal.abort());
     this.#shared = undefined;
     const { broker } = this.#registry.snapshot();
-    const isExternal = broker !== null && broker.externalTopic !== null;
+    const isExternal = broker !== null && broker.externalTopics.length > 0;
     const lane = new SharedLane({
       ...this.#laneOptions(),
       group: topics.sharedGroup,
-      topic: topics.events,
+      topics: topics.eventTopics,
       startAt: isExternal ? broker.initialOffset : 'earliest',
       window: this.#options.window,
     });
     await lane.start();
-    this.#shared = { lane, topic: topics.events };
+    this.#shared = { lane, topics: topics.eventTopics };
   }
 
   async #readRetries(): Promise<void> {
@@ -260,6 +262,11 @@ export class BrokerLanes {
     const { log, clock, logger, metrics } = this.#options;
     return { log, clock, logger, metrics, registry: this.#registry, pipeline: this.#pipeline };
   }
+}
+
+interface EventsLane {
+  readonly lane: SharedLane | OwnLane;
+  readonly topics: readonly string[];
 }
 
 interface RetryGroup {

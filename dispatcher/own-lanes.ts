@@ -1,3 +1,4 @@
+import { offsetIn } from '../broker/log/log.ts';
 import { groupOf, ownStart } from '../broker/trigger/lane-spans.ts';
 import { registryFreshMs } from '../broker/trigger/registry.ts';
 import type { Trigger } from '../broker/trigger/trigger.ts';
@@ -30,7 +31,7 @@ export class OwnLanes {
   }
 
   /** What runs, for the measuring of its lag. */
-  get lanes(): readonly Pick<RunningLane, 'triggerUid' | 'group' | 'topic' | 'lane'>[] {
+  get lanes(): readonly Pick<RunningLane, 'triggerUid' | 'group' | 'topics' | 'lane'>[] {
     return [...this.#running.values()];
   }
 
@@ -66,10 +67,11 @@ export class OwnLanes {
   async #start(trigger: Trigger, isOrdered: boolean): Promise<RunningLane> {
     const { registry } = this.#options;
     const startAt = ownStart(trigger.laneSpans) ?? { offsets: [], floors: [] };
-    const [topic, group] = [registry.topics().events, registry.topics().ownGroup(trigger.name)];
-    const lane = new OwnLane({ ...this.#options, triggerUid: trigger.uid, group, topic, startAt, isOrdered });
+    const { eventTopics: topics, ownGroup } = registry.topics();
+    const group = ownGroup(trigger.name);
+    const lane = new OwnLane({ ...this.#options, triggerUid: trigger.uid, group, topics, startAt, isOrdered });
     await lane.start();
-    const running: RunningLane = { lane, triggerUid: trigger.uid, group, topic, isOrdered, ending: undefined };
+    const running: RunningLane = { lane, triggerUid: trigger.uid, group, topics, isOrdered, ending: undefined };
     this.#running.set(trigger.uid, running);
     this.#unneeded.delete(group);
     return running;
@@ -87,8 +89,8 @@ export class OwnLanes {
     running.ending ??= { knownAtMs: clock.monotonic() + registryFreshMs, isSet: false };
     const { ending } = running;
     if (!ending.isSet && clock.monotonic() >= ending.knownAtMs) {
-      const ends = await log.ranges(running.topic);
-      running.lane.endAt(new Map(ends.map(({ partition, end }) => [partition, end])));
+      const ranges = running.topics.map(async (topic) => [topic, await log.ranges(topic)] as const);
+      running.lane.endAt(new Map(await Promise.all(ranges)));
       ending.isSet = true;
     }
     if (!ending.isSet || !running.lane.isAtEnd) {
@@ -105,11 +107,14 @@ export class OwnLanes {
   /** After a restart in the middle of it: the group's commits tell that it is not over. */
   async #resumeHandBack(trigger: Trigger): Promise<RunningLane | undefined> {
     const { log, registry } = this.#options;
-    const { events, ownGroup } = registry.topics();
-    const commits = await log.committed(ownGroup(trigger.name), events);
+    const { eventTopics, ownGroup } = registry.topics();
     const floors = ownStart(trigger.laneSpans)?.floors ?? [];
-    if (!commits.some(({ partition, offset }) => offset >= (floors[partition] ?? 0))) return undefined;
-    return this.#start(trigger, false);
+    for (const topic of eventTopics) {
+      const commits = await log.committed(ownGroup(trigger.name), topic);
+      const holds = commits.some(({ partition, offset }) => offset >= offsetIn(floors, { topic, partition }));
+      if (holds) return this.#start(trigger, false);
+    }
+    return undefined;
   }
 
   async #forgetDeleted(uid: string, running: RunningLane): Promise<void> {
@@ -150,7 +155,7 @@ interface RunningLane {
   readonly lane: OwnLane;
   readonly triggerUid: string;
   readonly group: string;
-  readonly topic: string;
+  readonly topics: readonly string[];
   readonly isOrdered: boolean;
   /** Since the shared lane serves the trigger again. */
   ending: { readonly knownAtMs: number; isSet: boolean } | undefined;

@@ -6,7 +6,6 @@ import type { Registry } from '../broker/trigger/registry.ts';
 import type { Trigger } from '../broker/trigger/trigger.ts';
 import { deliverAtOf } from '../event/deliver-at.ts';
 import type { CloudEvent } from '../event/event.ts';
-import { toRecord } from '../event/kafka.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { Metrics } from '../runtime/metrics.ts';
 import type { DeadLetterReason } from '../runtime/tallies.ts';
@@ -38,6 +37,7 @@ import type { LaneKind, Waiting } from './limit/waiting-queue.ts';
 import type { Turn } from './limit.ts';
 import { RepeatBounds } from './repeat-bound.ts';
 import { hopsOfDelivery, type Reply, replyOf } from './reply.ts';
+import { ReplyTargets, type ReplyTargetsOptions } from './reply-target.ts';
 import { toRetryRecord } from './retry.ts';
 
 /**
@@ -53,10 +53,12 @@ export class Pipeline {
   /** How much of each trigger is under way in this process; the lanes look before they put more in. */
   readonly limits: TriggerLimits;
   readonly #repeatBounds = new RepeatBounds();
+  readonly #replies: ReplyTargets;
   #isDraining = false;
 
   constructor(options: PipelineOptions) {
     this.#options = options;
+    this.#replies = new ReplyTargets(options);
     this.limits = new TriggerLimits({
       ...options,
       random: Math.random,
@@ -269,17 +271,12 @@ export class Pipeline {
 
   async #reply(delivery: Delivery, outcome: Outcome, reply: Exclude<Reply, { kind: 'none' }>): Promise<void> {
     switch (reply.kind) {
-      case 'event':
-        try {
-          const record = toRecord(reply.event);
-          const headers = { ...record.headers, ...delivery.trace };
-          await this.#options.appender.append(this.#options.topics().events, { ...record, headers });
-          this.#tally(delivery.trigger).replied('appended');
-        } catch (error) {
-          if (!(error instanceof RecordTooLargeError)) throw error;
-          await this.#refuseReply(delivery, outcome, `reply too large: ${error.message}`, 'invalid_reply', reply.event);
-        }
+      case 'event': {
+        const refusal = await this.#replies.append(delivery, reply.event);
+        if (refusal === null) this.#tally(delivery.trigger).replied('appended');
+        else await this.#refuseReply(delivery, outcome, refusal, 'invalid_reply', reply.event);
         return;
+      }
       case 'refused':
         await this.#refuseReply(delivery, outcome, reply.reason, reply.category, reply.event);
     }
@@ -372,6 +369,7 @@ export interface PipelineOptions extends Pick<TriggerLimitsOptions, 'permits'> {
   /** `namespace/name`, for metrics and log lines. */
   readonly broker: string;
   readonly registry: Registry;
+  readonly registryOf: ReplyTargetsOptions['registryOf'];
   /** The broker's topics; the events topic may be given once, later. */
   readonly topics: () => BrokerTopics;
   readonly deliverer: Deliverer;

@@ -1,20 +1,20 @@
 import type { Logger } from 'pino';
 import { sift } from '../broker/filter/data/sift.ts';
 import type { TriggerIndex } from '../broker/filter/trigger-index.ts';
-import type { Log, LogRecord } from '../broker/log/log.ts';
+import type { Log, LogRecord, TopicPartition } from '../broker/log/log.ts';
+import { eventReader, type ReadEvent } from '../broker/records.ts';
 import { groupAt } from '../broker/trigger/lane-spans.ts';
 import type { Registry } from '../broker/trigger/registry.ts';
 import type { Trigger } from '../broker/trigger/trigger.ts';
 import type { CloudEvent } from '../event/event.ts';
-import { fromRecord } from '../event/kafka.ts';
 import type { Clock } from '../runtime/clock.ts';
 import { formatShortDuration } from '../runtime/duration.ts';
 import type { Metrics } from '../runtime/metrics.ts';
 import type { LaneReader } from './lane/reader.ts';
 
-/** A lane that reads the events topic. */
+/** A lane that reads the events topics. */
 export interface WatchedLane {
-  readonly topic: string;
+  readonly topics: readonly string[];
   readonly lane: Pick<LaneReader, 'positions'>;
   /** Whose own lane it is; null: the shared one. */
   readonly triggerUid: string | null;
@@ -22,7 +22,7 @@ export interface WatchedLane {
 
 export interface RetentionWatchOptions {
   readonly log: Pick<Log, 'describeTopic' | 'ranges' | 'read'>;
-  readonly registry: Pick<Registry, 'snapshot'>;
+  readonly registry: Pick<Registry, 'name' | 'snapshot'>;
   /** Whether the trigger has nothing to do. */
   readonly isIdle: (trigger: Trigger) => boolean;
   /** `namespace/name`, for metrics and log lines. */
@@ -70,18 +70,32 @@ export class RetentionWatch {
   }
 
   /** The oldest of each partition. */
-  async *#undelivered({ topic, lane }: WatchedLane): AsyncGenerator<Undelivered> {
-    const { log, clock } = this.#options;
+  async *#undelivered({ topics, lane }: WatchedLane): AsyncGenerator<Undelivered> {
+    for (const topic of topics) {
+      yield* this.#undeliveredIn(
+        topic,
+        lane.positions().filter((at) => at.topic === topic),
+      );
+    }
+  }
+
+  async *#undeliveredIn(
+    topic: string,
+    positions: readonly { readonly partition: number; readonly position: number }[],
+  ): AsyncGenerator<Undelivered> {
+    const { log, clock, registry } = this.#options;
+    const read = eventReader(registry.name, registry.snapshot().broker);
     const { retentionMs } = await log.describeTopic(topic);
     if (retentionMs === null) return;
     const ends = new Map((await log.ranges(topic)).map(({ partition, end }) => [partition, end]));
-    for (const { partition, position } of lane.positions()) {
+    for (const { partition, position } of positions) {
       if (position >= (ends.get(partition) ?? position)) continue;
       const record = (await log.read(topic, partition, position, 1)).records[0];
       // A producer may have given it no time (-1).
       if (!record || record.timestampMs < 0) continue;
       const leftMs = record.timestampMs + retentionMs - clock.now();
-      yield { topic, partition, record, event: eventOf(record), leftMs, isNear: leftMs < retentionMs * nearShare };
+      const event = eventOf(record, read, { topic, partition });
+      yield { topic, partition, record, event, leftMs, isNear: leftMs < retentionMs * nearShare };
     }
   }
 
@@ -89,11 +103,11 @@ export class RetentionWatch {
    * The triggers for which the event is not delivered. Of the shared lane: those that it matches and that are busy; if
    * none is, those that it matches; if it matches none, whichever hold the lane.
    */
-  #triggersOf({ triggerUid }: WatchedLane, { event, partition, record }: Undelivered): string[] {
+  #triggersOf({ triggerUid }: WatchedLane, { event, topic, partition, record }: Undelivered): string[] {
     const { triggers, index } = this.#options.registry.snapshot();
     if (triggerUid !== null) return namesOf([triggers.get(triggerUid)]);
     const matched = (event ? matchedBy(index, event) : []).filter(
-      ({ laneSpans }) => groupAt(laneSpans, partition, record.offset) === 'shared',
+      ({ laneSpans }) => groupAt(laneSpans, { topic, partition }, record.offset) === 'shared',
     );
     const shared = [...triggers.values()].filter(({ lane }) => lane === 'shared');
     const isBusy = (trigger: Trigger): boolean => !this.#options.isIdle(trigger);
@@ -162,9 +176,9 @@ const nearShare = 0.1;
 const warnAgainMs = 600_000;
 const linesMax = 20;
 
-function eventOf(record: LogRecord): CloudEvent | null {
+function eventOf(record: LogRecord, read: ReadEvent, at: TopicPartition): CloudEvent | null {
   try {
-    return fromRecord(record);
+    return read(record, at);
   } catch {
     return null;
   }

@@ -3,7 +3,7 @@ import { EventError } from '../../event/errors.ts';
 import type { CloudEvent } from '../../event/event.ts';
 import { hopsAttribute, hopsMax, hopsOf } from '../../event/hops.ts';
 import { decodeHttp } from '../../event/http.ts';
-import { toRecord } from '../../event/kafka.ts';
+import type { EncodedRecord } from '../../event/kafka.ts';
 import { RecordTooLargeError } from '../log/errors.ts';
 import { encodedBytes, type NewRecord } from '../log/log.ts';
 import type { Member } from './deduplicate.ts';
@@ -29,6 +29,7 @@ export interface Accepted {
  * member nothing is appended.
  *
  * @param nowMs milliseconds since 1970
+ * @param toRecord the event as the broker's topic holds it
  * @param append resolves once all are durable, with how many were so already
  * @throws EventError, Refusal, and what `append` throws, after which members of a batch may be in
  */
@@ -36,16 +37,20 @@ export async function accept(
   { rawHeaders, body }: EventRequest,
   limits: IngressLimits,
   nowMs: number,
+  toRecord: (event: CloudEvent) => EncodedRecord,
   append: (members: readonly Member[]) => Promise<number>,
 ): Promise<Accepted> {
   const { mode, events } = decodeHttp(rawHeaders, body);
   for (const [number, event] of events.entries()) {
     const index = mode === 'batch' ? number : null;
     checkLimits(event, index, limits);
-    checkTime(event, index, nowMs);
+    inPlace(index, () => checkDeliverAt(event, nowMs));
   }
   const trace = traceOf(rawHeaders);
-  const members = events.map((event) => ({ event, record: recordOf(event, trace) }));
+  const members = events.map((event, number) => {
+    const record = inPlace(mode === 'batch' ? number : null, () => toRecord(event));
+    return { event, record: withTrace(event, record, trace) };
+  });
   try {
     const duplicates = await append(members);
     return { appended: members.length - duplicates, duplicates };
@@ -87,9 +92,10 @@ function checkLimits(event: CloudEvent, index: number | null, limits: IngressLim
   throw new Refusal(400, 'invalid', `${who}: ${hopsAttribute} ${wrong}`, { attribute: hopsAttribute, index });
 }
 
-function checkTime(event: CloudEvent, index: number | null, nowMs: number): void {
+/** Runs it for a member of a batch, which an error then names; null: there is no batch. */
+function inPlace<T>(index: number | null, run: () => T): T {
   try {
-    checkDeliverAt(event, nowMs);
+    return run();
   } catch (error) {
     throw error instanceof EventError && index !== null ? error.inBatch(index) : error;
   }
@@ -134,8 +140,7 @@ function traceOf(rawHeaders: readonly string[]): TraceHeaders {
 }
 
 /** The event's own trace extensions say where it came from; the request's headers only how it came here. */
-function recordOf(event: CloudEvent, trace: TraceHeaders): NewRecord {
-  const record = toRecord(event);
+function withTrace(event: CloudEvent, record: EncodedRecord, trace: TraceHeaders): NewRecord {
   const isTraced = event.attributes.traceparent !== undefined || event.attributes.tracestate !== undefined;
   return isTraced ? record : { ...record, headers: { ...record.headers, ...trace } };
 }

@@ -1,4 +1,5 @@
 import type { CloudEvent } from '../../event/event.ts';
+import type { EncodedRecord } from '../../event/kafka.ts';
 import type { Clock } from '../../runtime/clock.ts';
 import type { Gatherer } from '../log/gather.ts';
 import type { Log, NewRecord } from '../log/log.ts';
@@ -27,10 +28,12 @@ export interface DeduplicatorOptions {
 /** Where the events of a broker go. */
 export interface EventTarget {
   readonly topic: string;
-  /** Whether others made the topic and may write to it. */
-  readonly isExternal: boolean;
+  /** Whether the topic has records that others wrote, or that don't hold what the events were identified by. */
+  readonly hasForeign: boolean;
   /** For how long an event that comes again is not appended again; null: it is. */
   readonly deduplicateMs: number | null;
+  /** The event as it is appended. @throws EventError where it can't be */
+  readonly toRecord: (event: CloudEvent) => EncodedRecord;
 }
 
 /** The deduplicators of the brokers that have one. */
@@ -45,11 +48,11 @@ export class Deduplicators {
   }
 
   /** The same for the same broker for as long as it deduplicates. */
-  of(broker: string, { topic, isExternal }: EventTarget): Deduplicator {
+  of(broker: string, { topic, hasForeign }: EventTarget): Deduplicator {
     const known = this.#byBroker.get(broker);
     if (known?.topic === topic) return known;
     // What others wrote to a topic of theirs may lie before the place from which triggers are served.
-    const log = isExternal ? null : this.#options.log;
+    const log = hasForeign ? null : this.#options.log;
     const made = new Deduplicator({ ...this.#options, log, topic, onForgotten: () => this.#onForgotten(broker) });
     this.#byBroker.set(broker, made);
     return made;

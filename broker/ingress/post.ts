@@ -77,7 +77,8 @@ export function createPost(options: PostOptions): Post {
       const body = await receiver.receive(request, response, bodyMaxBytes(request, limits));
       try {
         const toTarget = (members: readonly Member[]) => append(broker, target, members);
-        const accepted = await accept({ rawHeaders: request.rawHeaders, body }, limits, clock.now(), toTarget);
+        const received = { rawHeaders: request.rawHeaders, body };
+        const accepted = await accept(received, limits, clock.now(), target.toRecord, toTarget);
         if (accepted.appended > 0) observer.accepted(broker, accepted.appended);
         if (accepted.duplicates > 0) observer.deduplicated(broker, accepted.duplicates);
         answerAccepted(response, accepted.duplicates);

@@ -151,21 +151,29 @@ export interface ConsumeOptions {
 
 export type StartAt = 'earliest' | 'latest' | StartOffsets;
 
-/** Starts that are kept elsewhere, by partition number; a partition beyond the list starts at its beginning. */
+/** Starts that are kept elsewhere; a partition that they don't have starts at its beginning. */
 export interface StartOffsets {
-  readonly offsets: readonly number[];
+  readonly offsets: TopicOffsets;
   /** A commit below this is of someone who had the group's name before, and counts as none. */
-  readonly floors: readonly number[];
+  readonly floors: TopicOffsets;
+}
+
+/** Offsets by partition number, of the one topic that is meant, or of several by their names. */
+export type TopicOffsets = readonly number[] | { readonly [topic: string]: readonly number[] };
+
+/** The offset of that partition; 0 where the offsets don't have it. Pure. */
+export function offsetIn(offsets: TopicOffsets, { topic, partition }: TopicPartition): number {
+  if (Array.isArray(offsets)) return (offsets as readonly number[])[partition] ?? 0;
+  return (offsets as { readonly [topic: string]: readonly number[] })[topic]?.[partition] ?? 0;
 }
 
 /** Where a partition starts by offsets that are kept elsewhere; undefined where its commit holds. Pure. */
 export function startOf(
   { offsets, floors }: StartOffsets,
-  partition: number,
+  at: TopicPartition,
   committed: number | undefined,
 ): number | undefined {
-  if (committed !== undefined && committed >= (floors[partition] ?? 0)) return undefined;
-  return offsets[partition] ?? 0;
+  return committed !== undefined && committed >= offsetIn(floors, at) ? undefined : offsetIn(offsets, at);
 }
 
 /** Called by the driver, never concurrently for one consumer. None may throw. */

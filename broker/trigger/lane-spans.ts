@@ -1,4 +1,4 @@
-import type { StartOffsets } from '../log/log.ts';
+import { offsetIn, type StartOffsets, type TopicOffsets, type TopicPartition } from '../log/log.ts';
 import type { LaneSpan, Trigger } from './trigger.ts';
 
 /** Which group reads the events topic for a trigger of this lane. */
@@ -9,12 +9,12 @@ export function groupOf(lane: Trigger['lane']): LaneSpan['group'] {
 /**
  * The spans after a revision. Pure.
  * @param before those of the revision before; null where there was none
- * @param from where the group takes over, by partition number; absent where the writer saw no change of group
+ * @param from where the group takes over; absent where the writer saw no change of group
  */
 export function spansAfter(
   before: readonly LaneSpan[] | null,
   lane: Trigger['lane'],
-  from: readonly number[] | undefined,
+  from: TopicOffsets | undefined,
 ): readonly LaneSpan[] {
   const group = groupOf(lane);
   if (before === null) return group === 'shared' ? [] : [{ group, from: from ?? [] }];
@@ -25,10 +25,10 @@ export function spansAfter(
   return last === undefined ? [{ group: 'shared', from: [] }, next] : [...before, next];
 }
 
-/** Which group reads this record of the events topic for the trigger; null: it is older than the trigger. Pure. */
-export function groupAt(spans: readonly LaneSpan[], partition: number, offset: number): LaneSpan['group'] | null {
+/** Which group reads this record of an events topic for the trigger; null: it is older than the trigger. Pure. */
+export function groupAt(spans: readonly LaneSpan[], at: TopicPartition, offset: number): LaneSpan['group'] | null {
   if (spans.length === 0) return 'shared';
-  return spans.findLast(({ from }) => offset >= (from[partition] ?? 0))?.group ?? null;
+  return spans.findLast(({ from }) => offset >= offsetIn(from, at))?.group ?? null;
 }
 
 /**

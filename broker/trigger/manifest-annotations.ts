@@ -3,6 +3,7 @@ import { isSecretName, secretNameRule } from '../../runtime/secrets.ts';
 import { readDuration } from './manifest-duration.ts';
 import { describe, type Field } from './manifest-field.ts';
 import { readDataFilter } from './manifest-filters.ts';
+import { readAttributes, readKey, readReplyTo, readTopics } from './manifest-topics.ts';
 import { type AttemptRate, type Broker, defaultMaxInFlight, type Trigger } from './trigger.ts';
 
 const order = 'kafka.eventing.knative.dev/delivery.order';
@@ -18,10 +19,14 @@ const initialOffset = 'posthorn.dev/initial-offset';
 const deduplicate = 'posthorn.dev/deduplicate';
 const verifyWith = 'posthorn.dev/verify-with';
 const dataFilter = 'posthorn.dev/data-filter';
+const replyTo = 'posthorn.dev/reply-to';
+const attributes = 'posthorn.dev/attributes';
+const key = 'posthorn.dev/key';
+const valueFormat = 'posthorn.dev/value-format';
 
 const known = {
-  Trigger: [maxInFlight, rate, paused, onGone, signWith, webhookHandshake, consumerGroup, dataFilter, order],
-  Broker: [initialOffset, deduplicate, verifyWith, externalTopic],
+  Trigger: [maxInFlight, rate, paused, onGone, signWith, webhookHandshake, consumerGroup, dataFilter, replyTo, order],
+  Broker: [initialOffset, deduplicate, verifyWith, attributes, key, valueFormat, externalTopic],
 } as const;
 
 /** Annotations that Knative reads and Posthorn has no use for, by their name or the domain they are in. */
@@ -47,7 +52,7 @@ const rateUnits: Readonly<Record<string, { readonly perMs: number; readonly atte
 
 export type TriggerAnnotations = Pick<
   Trigger,
-  'dataFilter' | 'lane' | 'maxInFlight' | 'rate' | 'paused' | 'onGone' | 'signWith' | 'webhookHandshake'
+  'dataFilter' | 'lane' | 'maxInFlight' | 'rate' | 'paused' | 'onGone' | 'signWith' | 'webhookHandshake' | 'replyTo'
 >;
 
 export function readTriggerAnnotations(annotations: Field): TriggerAnnotations {
@@ -61,6 +66,7 @@ export function readTriggerAnnotations(annotations: Field): TriggerAnnotations {
     onGone: annotations.field(onGone).oneOf(['pause', 'dead-letter']) ?? 'dead-letter',
     signWith: readSecretName(annotations.field(signWith)) ?? null,
     webhookHandshake: annotations.field(webhookHandshake).oneOf(['true', 'false']) === 'true',
+    replyTo: readReplyTo(annotations.field(replyTo)) ?? null,
   };
 }
 
@@ -68,19 +74,30 @@ export function readTriggerAnnotations(annotations: Field): TriggerAnnotations {
 const deduplicateMaxMs = 7 * 86_400_000;
 const deduplicateMinMs = 1_000;
 
-export type BrokerAnnotations = Pick<Broker, 'externalTopic' | 'initialOffset' | 'deduplicateMs' | 'verifyWith'>;
+export type BrokerAnnotations = Pick<
+  Broker,
+  'externalTopics' | 'initialOffset' | 'deduplicateMs' | 'verifyWith' | 'attributes' | 'key' | 'valueFormat'
+>;
 
 export function readBrokerAnnotations(annotations: Field): BrokerAnnotations {
   checkNames(annotations, 'Broker');
-  const offset = annotations.field(initialOffset);
-  if (offset.present && !annotations.field(externalTopic).present) {
+  const [offset, mapping] = [annotations.field(initialOffset), annotations.field(attributes)];
+  const isExternal = annotations.field(externalTopic).present;
+  const format = annotations.field(valueFormat).oneOf(['cloudevent', 'data']) ?? 'cloudevent';
+  if (offset.present && !isExternal) {
     offset.warn(`no effect without ${externalTopic}: a topic of Posthorn's own is read from its beginning`);
   }
+  if (mapping.present && !isExternal && format === 'cloudevent') {
+    mapping.warn(`no effect without ${externalTopic} or ${valueFormat}: data, as all records are CloudEvents`);
+  }
   return {
-    externalTopic: readTopic(annotations.field(externalTopic)) ?? null,
+    externalTopics: readTopics(annotations.field(externalTopic)) ?? [],
     initialOffset: offset.oneOf(['earliest', 'latest']) ?? 'latest',
     deduplicateMs: readDuration(annotations.field(deduplicate), deduplicateMinMs, deduplicateMaxMs) ?? null,
     verifyWith: readSecretName(annotations.field(verifyWith)) ?? null,
+    attributes: readAttributes(mapping) ?? null,
+    key: readKey(annotations.field(key)) ?? null,
+    valueFormat: format,
   };
 }
 
@@ -151,12 +168,4 @@ function readSecretName(field: Field): string | undefined {
   if (text === undefined || isSecretName(text)) return text;
   // Not shown: whoever does not know that a name is wanted writes the secret.
   return field.error(`must be the name of a secret of posthorn serve (--secrets): ${secretNameRule}`);
-}
-
-function readTopic(field: Field): string | undefined {
-  const text = field.text();
-  if (text === undefined || (/^[\w.-]{1,249}$/.test(text) && text !== '.' && text !== '..')) return text;
-  return field.error(
-    `must be the name of a Kafka topic (at most 249 letters, digits, ., _ and -), found ${describe(text)}`,
-  );
 }

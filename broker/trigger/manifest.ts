@@ -42,6 +42,8 @@ const judgedFields = {
     'annotations',
     'kafka.eventing.knative.dev/external.topic',
   ],
+  'metadata.annotations["posthorn.dev/reply-to"]': ['metadata', 'annotations', 'posthorn.dev/reply-to'],
+  'metadata.annotations["posthorn.dev/value-format"]': ['metadata', 'annotations', 'posthorn.dev/value-format'],
 } as const;
 
 export interface ParseOptions {

@@ -119,7 +119,8 @@ function planBroker(draft: Draft, document: ParsedDocument): void {
   const broker = brokerFromManifest(document.manifest, name.namespace);
   const state = draft.context.registries.get(fullName(name));
   const live = state?.broker ?? undefined;
-  const refusal = refuseOwner(draft, document, live) ?? refuseOtherTopic(draft, broker, live);
+  const refusal =
+    refuseOwner(draft, document, live) ?? refuseOtherTopic(draft, broker, live) ?? refuseEventsAgain(draft, broker);
   if (refusal) {
     draft.problems.push(problemAt(document, refusal));
     return;
@@ -131,11 +132,12 @@ function planBroker(draft: Draft, document: ParsedDocument): void {
 function planTrigger(draft: Draft, document: ParsedDocument): void {
   const { namespace, name } = document;
   const identity = { uid: '', generation: 1, owner: draft.request.owner, namespace };
-  const { broker, lane } = triggerFromManifest(document.manifest, identity, null);
+  const { broker, lane, replyTo } = triggerFromManifest(document.manifest, identity, null);
   const registry = { namespace, name: broker };
   const found = findTrigger(draft.context.registries.values(), document);
   const refusal =
-    refuseUnknownBroker(draft, registry) ??
+    refuseUnknownBroker(draft, registry, 'spec.broker') ??
+    (replyTo && refuseUnknownBroker(draft, replyTo, replyToField)) ??
     refuseOtherBroker(document, registry, found?.broker) ??
     refuseOwner(draft, document, found?.stored);
   if (refusal) {
@@ -161,19 +163,33 @@ function refuseOwner(draft: Draft, document: ParsedDocument, live: Stored | unde
 
 function refuseOtherTopic(draft: Draft, broker: Broker, live: Stored | undefined): Refusal | null {
   if (live === undefined) return null;
-  const last = draft.context.registries.get(fullName(broker))?.broker?.broker?.externalTopic ?? null;
-  if (last === broker.externalTopic) return null;
-  const topic = brokerTopics(draft.context.prefix, broker, last).events;
+  const last = liveBroker(draft, broker)?.externalTopics ?? [];
+  if (isDeepStrictEqual(last, broker.externalTopics)) return null;
+  const topics = brokerTopics(draft.context.prefix, broker, last).eventTopics.join();
   return {
     field: externalTopicField,
-    message: `the topic of a broker is fixed once set, and broker ${fullName(broker)} has ${topic}; give another topic a Broker of another name`,
+    message: `the topics of a broker are fixed once set, and broker ${fullName(broker)} has ${topics}; give others a Broker of another name`,
   };
 }
 
-function refuseUnknownBroker(draft: Draft, broker: BrokerName): Refusal | null {
+/** In a topic of our own records without attributes are read as long as the Broker says that it has such. */
+function refuseEventsAgain(draft: Draft, broker: Broker): Refusal | null {
+  const wasData = liveBroker(draft, broker)?.valueFormat === 'data';
+  if (!wasData || broker.valueFormat === 'data' || broker.externalTopics.length > 0) return null;
+  return {
+    field: valueFormatField,
+    message: `must stay data: the topic of broker ${fullName(broker)} holds records that are no CloudEvents; give those that are a Broker of another name`,
+  };
+}
+
+function liveBroker(draft: Draft, name: BrokerName): Broker | null {
+  return draft.context.registries.get(fullName(name))?.broker?.broker ?? null;
+}
+
+function refuseUnknownBroker(draft: Draft, broker: BrokerName, field: Refusal['field']): Refusal | null {
   if (draft.context.registries.has(fullName(broker)) || draft.newBrokers.has(fullName(broker))) return null;
   return {
-    field: 'spec.broker',
+    field,
     message: `no broker ${fullName(broker)}; make it by applying a Broker of that name, before this trigger or together with it`,
   };
 }
@@ -269,6 +285,8 @@ export function belongsTo(kind: string, name: { namespace: string; name: string 
 }
 
 export const externalTopicField = 'metadata.annotations["kafka.eventing.knative.dev/external.topic"]';
+const replyToField = 'metadata.annotations["posthorn.dev/reply-to"]';
+const valueFormatField = 'metadata.annotations["posthorn.dev/value-format"]';
 
 /** The problem, placed where the field stands. */
 export function problemAt(document: ParsedDocument, { field, message }: Refusal): Problem {

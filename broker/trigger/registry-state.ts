@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import { messageOf } from '../../runtime/errors.ts';
-import type { LogRecord, NewRecord } from '../log/log.ts';
+import type { LogRecord, NewRecord, TopicOffsets } from '../log/log.ts';
 import { spansAfter } from './lane-spans.ts';
 import { brokerFromManifest, triggerFromManifest } from './manifest.ts';
 import type { Broker, BrokerName, Manifest, Trigger } from './trigger.ts';
@@ -17,8 +17,8 @@ export interface Revision {
   readonly manifest: Manifest | null;
   /** Milliseconds since 1970, by the writer's clock. */
   readonly atMs: number;
-  /** With op set, where another group than before reads for the trigger: from where on, by partition number. */
-  readonly laneFrom?: readonly number[];
+  /** With op set, where another group than before reads for the trigger: from where on. */
+  readonly laneFrom?: TopicOffsets;
   /** With op delete: what waits in the trigger's retry topic is dropped, not dead-lettered. */
   readonly discard?: boolean;
 }
@@ -170,7 +170,7 @@ function setBroker(draft: Draft, revision: Revision, remark: Remarker): boolean 
   const last = draft.broker?.broker ?? null;
   const { broker, problem } = readBroker(draft.name, next.manifest);
   if (problem !== null) remark(`can't be read: ${problem}${lastGood(last)}`);
-  if (broker && last && broker.externalTopic !== last.externalTopic) {
+  if (broker && last && !isDeepStrictEqual(broker.externalTopics, last.externalTopics)) {
     remark('ignored: the external topic of a broker is fixed once set');
     return false;
   }
@@ -209,7 +209,7 @@ function readTrigger(
   draft: Draft,
   stored: Omit<Stored, 'problem'>,
   last: Trigger | null,
-  laneFrom?: readonly number[],
+  laneFrom?: TopicOffsets,
 ): StoredTrigger {
   const { uid, generation, owner, manifest } = stored;
   try {
@@ -249,11 +249,15 @@ function readRevision(record: LogRecord): Revision | string {
   if (typeof uid !== 'string' || typeof owner !== 'string') return 'not a revision: uid or owner missing';
   if (typeof generation !== 'number' || typeof atMs !== 'number') return 'not a revision: generation or atMs missing';
   if (op === 'set' && !isObject(manifest)) return 'not a revision: manifest missing';
-  if (laneFrom !== undefined && !isOffsets(laneFrom)) return 'not a revision: laneFrom is no list of offsets';
+  if (laneFrom !== undefined && !isTopicOffsets(laneFrom)) return 'not a revision: laneFrom has no lists of offsets';
   return {
     ...{ op, uid, generation, owner, manifest: manifest as Manifest | null, atMs, discard: discard === true },
     ...(laneFrom !== undefined && { laneFrom }),
   };
+}
+
+function isTopicOffsets(value: unknown): value is TopicOffsets {
+  return isOffsets(value) || (isObject(value) && Object.values(value).every(isOffsets));
 }
 
 function isOffsets(value: unknown): value is number[] {

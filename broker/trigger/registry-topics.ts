@@ -28,10 +28,10 @@ export class RegistryTopics {
     await this.#log.ensureTopic(brokerTopics(this.#prefix, broker).triggers, topicSpecs(this.#settings).triggers);
   }
 
-  async ensureBroker(broker: BrokerName, externalTopic: string | null): Promise<TopicSpecs> {
-    const topics = brokerTopics(this.#prefix, broker, externalTopic);
-    const specs = await this.#specs(externalTopic);
-    if (externalTopic === null) await this.#log.ensureTopic(topics.events, specs.events);
+  async ensureBroker(broker: BrokerName, externalTopics: readonly string[]): Promise<TopicSpecs> {
+    const topics = brokerTopics(this.#prefix, broker, externalTopics);
+    const specs = await this.#specs(externalTopics);
+    if (externalTopics.length === 0) await this.#log.ensureTopic(topics.events, specs.events);
     await this.#log.ensureTopic(topics.deadLetter, specs.deadLetter);
     return specs;
   }
@@ -46,13 +46,13 @@ export class RegistryTopics {
     for (const { broker, revision, change } of revisions) {
       if (revision.manifest === null) continue;
       if (change.kind === 'Broker') {
-        const { externalTopic } = brokerFromManifest(revision.manifest, broker.namespace);
-        specsOf.set(fullName(broker), await this.ensureBroker(broker, externalTopic));
+        const { externalTopics } = brokerFromManifest(revision.manifest, broker.namespace);
+        specsOf.set(fullName(broker), await this.ensureBroker(broker, externalTopics));
         await this.ensureRegistry(broker);
         continue;
       }
-      const externalTopic = registryOf(broker)?.snapshot().broker?.externalTopic ?? null;
-      const specs = specsOf.get(fullName(broker)) ?? (await this.#specs(externalTopic));
+      const externalTopics = registryOf(broker)?.snapshot().broker?.externalTopics ?? [];
+      const specs = specsOf.get(fullName(broker)) ?? (await this.#specs(externalTopics));
       specsOf.set(fullName(broker), specs);
       retryTopics.push({ topic: brokerTopics(this.#prefix, broker).retry(change.name), specs });
     }
@@ -62,7 +62,7 @@ export class RegistryTopics {
     }
   }
 
-  /** The revisions, with the end of the events topic where another group than before reads from there. */
+  /** The revisions, with the ends of the events topics where another group than before reads from there. */
   async withStarts(
     revisions: readonly PlannedRevision[],
     registryOf: (name: BrokerName) => Registry | undefined,
@@ -74,11 +74,13 @@ export class RegistryTopics {
         (one) => one.change.kind === 'Broker' && fullName(one.broker) === fullName(planned.broker),
       );
       const applied = broker?.revision.manifest;
-      const external = applied ? brokerFromManifest(applied, planned.broker.namespace).externalTopic : null;
-      const topic =
-        external ?? registryOf(planned.broker)?.topics().events ?? brokerTopics(this.#prefix, planned.broker).events;
-      if (!ends.has(topic)) ends.set(topic, this.#ends(topic));
-      return { ...planned, revision: { ...planned.revision, laneFrom: (await ends.get(topic)) ?? [] } };
+      const external = applied && brokerFromManifest(applied, planned.broker.namespace).externalTopics;
+      const known = registryOf(planned.broker)?.topics() ?? brokerTopics(this.#prefix, planned.broker);
+      const topics = external && external.length > 0 ? external : known.eventTopics;
+      for (const topic of topics) if (!ends.has(topic)) ends.set(topic, this.#ends(topic));
+      const starts = await Promise.all(topics.map(async (topic) => [topic, (await ends.get(topic)) ?? []] as const));
+      const laneFrom = starts.length === 1 ? (starts[0]?.[1] ?? []) : Object.fromEntries(starts);
+      return { ...planned, revision: { ...planned.revision, laneFrom } };
     };
     return Promise.all(revisions.map(withStart));
   }
@@ -97,33 +99,36 @@ export class RegistryTopics {
     for (const batch of batches(revisions.map(recordOf))) await this.#log.append(topic, 0, batch);
   }
 
-  async #specs(externalTopic: string | null): Promise<TopicSpecs> {
-    if (externalTopic === null) return topicSpecs(this.#settings);
-    return topicSpecs(this.#settings, (await this.#log.describeTopic(externalTopic)).maxMessageBytes);
+  async #specs(externalTopics: readonly string[]): Promise<TopicSpecs> {
+    if (externalTopics.length === 0) return topicSpecs(this.#settings);
+    const infos = await Promise.all(externalTopics.map((topic) => this.#log.describeTopic(topic)));
+    return topicSpecs(this.#settings, Math.max(...infos.map(({ maxMessageBytes }) => maxMessageBytes)));
   }
 }
 
 /**
- * Why a broker can't have this topic, or null.
+ * Why a broker can't have these topics, or null.
  * @param registry of the broker where there is one already
  */
-export async function refuseExternalTopic(
+export async function refuseExternalTopics(
   log: Log,
-  topic: string,
+  topics: readonly string[],
   registry: Registry | undefined,
 ): Promise<string | null> {
-  try {
-    await log.describeTopic(topic);
-  } catch (error) {
-    if (!(error instanceof UnknownTopicError)) throw error;
-    return `the log has no topic ${topic}; make it first, Posthorn makes none that is not its own`;
+  for (const topic of topics) {
+    try {
+      await log.describeTopic(topic);
+    } catch (error) {
+      if (!(error instanceof UnknownTopicError)) throw error;
+      return `the log has no topic ${topic}; make it first, Posthorn makes none that is not its own`;
+    }
   }
-  if (registry === undefined) return null;
+  if (registry === undefined || topics.length === 0) return null;
   // default/default was there before its Broker: it may change its topic as long as nothing depends on the first.
   const own = registry.topics().events;
   const used = (await log.ranges(own)).some((range) => range.end > 0);
   if (!used && registry.stored().triggers.size === 0) return null;
-  return `broker ${fullName(registry.name)} already uses its own topic ${own}; give ${topic} a Broker of another name`;
+  return `broker ${fullName(registry.name)} already uses its own topic ${own}; give ${topics.join()} a Broker of another name`;
 }
 
 function batches(records: readonly NewRecord[]): NewRecord[][] {

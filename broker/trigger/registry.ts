@@ -130,7 +130,7 @@ export class RegistryReader implements Registry {
   }
 
   topics(): BrokerTopics {
-    return brokerTopics(this.#prefix, this.name, this.#state.broker?.broker?.externalTopic ?? null);
+    return brokerTopics(this.#prefix, this.name, this.#state.broker?.broker?.externalTopics);
   }
 
   stored(): RegistryState {

@@ -1,24 +1,43 @@
+import type { JsonPointer } from '../../event/json-pointer.ts';
+import type { MappedAttribute } from '../../event/plain.ts';
+import type { Template } from '../../event/template.ts';
+import type { TopicOffsets } from '../log/log.ts';
+
 /** A broker's name; written `namespace/name`. Both parts are DNS labels. */
 export interface BrokerName {
   readonly namespace: string;
   readonly name: string;
 }
 
-/** One events topic and what holds for all of its triggers (Knative `eventing.knative.dev/v1` Broker). */
+/** An events topic, or several, and what holds for all of its triggers (Knative `eventing.knative.dev/v1` Broker). */
 export interface Broker extends BrokerName {
-  /** The events topic where it is not Posthorn's own (`kafka.eventing.knative.dev/external.topic`), else null. */
-  readonly externalTopic: string | null;
+  /**
+   * The events topics that are not Posthorn's own (`kafka.eventing.knative.dev/external.topic`); all are read, the first
+   * is appended to. Empty: the broker has its own.
+   */
+  readonly externalTopics: readonly string[];
   /** Where the lanes of an external topic start (`posthorn.dev/initial-offset`). */
   readonly initialOffset: 'earliest' | 'latest';
   /** For how long an event that comes again is not appended again (`posthorn.dev/deduplicate`); null: it is. */
   readonly deduplicateMs: number | null;
   /** The secret that producers sign their requests with (`posthorn.dev/verify-with`); null: they need not. */
   readonly verifyWith: string | null;
+  /** Attributes of records that are no CloudEvents (`posthorn.dev/attributes`); null: from where they stand alone. */
+  readonly attributes: readonly MappedAttribute[] | null;
+  /** What makes the key of a record that is appended (`posthorn.dev/key`); null: the event's `partitionkey`. */
+  readonly key: RecordKey | null;
+  /** Whether a record that is appended holds the event or its data alone (`posthorn.dev/value-format`). */
+  readonly valueFormat: 'cloudevent' | 'data';
   /** What triggers without a `delivery` of their own use; null is the default policy. */
   readonly delivery: DeliveryPolicy | null;
   /** The manifest as it was applied. */
   readonly manifest: Manifest;
 }
+
+/** A record's key, made of the event's data: a text, or an object of JSON with these members in this order. */
+export type RecordKey =
+  | { readonly kind: 'text'; readonly template: Template }
+  | { readonly kind: 'json'; readonly members: readonly { readonly name: string; readonly pointer: JsonPointer }[] };
 
 /** Filter + subscriber + delivery settings (Knative `eventing.knative.dev/v1` Trigger). */
 export interface Trigger {
@@ -59,6 +78,8 @@ export interface Trigger {
   readonly signWith: string | null;
   /** Whether the subscriber is asked first (`posthorn.dev/webhook-handshake`). */
   readonly webhookHandshake: boolean;
+  /** The broker that gets its replies (`posthorn.dev/reply-to`); null: its own. */
+  readonly replyTo: BrokerName | null;
   readonly manifest: Manifest;
 }
 
@@ -71,8 +92,8 @@ export interface AttemptRate {
 /** From when on a trigger is read by which group. */
 export interface LaneSpan {
   readonly group: 'shared' | 'own';
-  /** By partition number; a partition beyond the list belongs to it from its beginning. */
-  readonly from: readonly number[];
+  /** A partition that is not among these belongs to it from its beginning. */
+  readonly from: TopicOffsets;
 }
 
 /** A filter expression of Knative's Trigger `spec.filters` (or `spec.filter.attributes`, as `attributes`). */

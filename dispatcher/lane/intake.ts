@@ -1,7 +1,7 @@
-import type { Trigger } from '../../broker/trigger/trigger.ts';
+import { eventReader, type ReadEvent } from '../../broker/records.ts';
+import type { Broker, Trigger } from '../../broker/trigger/trigger.ts';
 import { deliverAtOf } from '../../event/deliver-at.ts';
 import type { CloudEvent } from '../../event/event.ts';
-import { fromRecord } from '../../event/kafka.ts';
 import { messageOf } from '../../runtime/errors.ts';
 import type { Delivery, Origin } from '../fate.ts';
 import { traceOf } from '../record-headers.ts';
@@ -16,13 +16,16 @@ export interface DecodedRecord {
 }
 
 /**
- * Decodes what a lane takes from the events topic, and holds it until the registry is fresh, so that no event is
- * matched while a trigger may have been applied that is not known here.
+ * Holds what a lane takes from the events topics until the registry is fresh, so that no event is matched while a
+ * trigger may have been applied that is not known here, and decodes it as the Broker says then.
  */
 export class Intake {
   readonly #options: Pick<LaneOptions, 'registry' | 'pipeline' | 'clock' | 'metrics'>;
   readonly #onEvents: (events: readonly DecodedRecord[]) => void;
-  #waiting: DecodedRecord[] = [];
+  #waiting: TakenRecord[] = [];
+  /** The Broker that the reader is made for; undefined: there is no reader yet. */
+  #broker: Broker | null | undefined;
+  #read: ReadEvent | undefined;
   #isAwaitingFresh = false;
   readonly #closing = new AbortController();
 
@@ -35,25 +38,14 @@ export class Intake {
     this.#onEvents = onEvents;
   }
 
-  /** A record that is no event goes raw to the dead letters. */
   receive(taken: TakenRecord): void {
-    const { record } = taken;
-    const origin = originOf(taken, this.#options.clock);
-    let event: CloudEvent;
-    try {
-      event = fromRecord(record);
-    } catch (error) {
-      this.#options.pipeline.unreadable(record, origin, messageOf(error), taken);
-      return;
-    }
-    if (Number.isNaN(deliverAtOf(event))) this.#timeIgnored();
-    this.#waiting.push({ taken, event, origin });
+    this.#waiting.push(taken);
     this.#handOn();
   }
 
   /** Lets go of what is another's by now. */
   dropRevoked(): void {
-    this.#drop(({ taken }) => taken.isRevoked);
+    this.#drop((taken) => taken.isRevoked);
   }
 
   /** Lets go of everything, and hands on nothing any more. */
@@ -68,12 +60,12 @@ export class Intake {
     metrics.broker(`${registry.name.namespace}/${registry.name.name}`).timeIgnored();
   }
 
-  #drop(isDropped: (decoded: DecodedRecord) => boolean): void {
+  #drop(isDropped: (taken: TakenRecord) => boolean): void {
     const before = this.#waiting;
     this.#waiting = [];
-    for (const decoded of before) {
-      if (isDropped(decoded)) decoded.taken.drop();
-      else this.#waiting.push(decoded);
+    for (const taken of before) {
+      if (isDropped(taken)) taken.drop();
+      else this.#waiting.push(taken);
     }
   }
 
@@ -84,9 +76,34 @@ export class Intake {
       this.#handOnWhenFresh();
       return;
     }
-    const events = this.#waiting;
+    const taken = this.#waiting;
     this.#waiting = [];
-    this.#onEvents(events);
+    const events: DecodedRecord[] = [];
+    for (const one of taken) this.#decode(one, events);
+    if (events.length > 0) this.#onEvents(events);
+  }
+
+  /** A record that is no event goes raw to the dead letters. */
+  #decode(taken: TakenRecord, into: DecodedRecord[]): void {
+    const { record } = taken;
+    const origin = originOf(taken, this.#options.clock);
+    let event: CloudEvent;
+    try {
+      event = this.#reader()(record, taken);
+    } catch (error) {
+      this.#options.pipeline.unreadable(record, origin, messageOf(error), taken);
+      return;
+    }
+    if (Number.isNaN(deliverAtOf(event))) this.#timeIgnored();
+    into.push({ taken, event, origin });
+  }
+
+  #reader(): ReadEvent {
+    const { registry } = this.#options;
+    const { broker } = registry.snapshot();
+    if (this.#read === undefined || broker !== this.#broker) this.#read = eventReader(registry.name, broker);
+    this.#broker = broker;
+    return this.#read;
   }
 
   #handOnWhenFresh(): void {

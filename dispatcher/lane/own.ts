@@ -1,6 +1,6 @@
 import { sift } from '../../broker/filter/data/sift.ts';
 import { compile, type Predicate } from '../../broker/filter/match.ts';
-import type { StartOffsets } from '../../broker/log/log.ts';
+import type { PartitionRange, StartOffsets, TopicPartition } from '../../broker/log/log.ts';
 import type { Trigger } from '../../broker/trigger/trigger.ts';
 import type { Timer } from '../../runtime/clock.ts';
 import { delayMaxMs } from '../decide.ts';
@@ -15,7 +15,7 @@ import { giveUpUndecided } from './undecided.ts';
 export interface OwnLaneOptions extends LaneOptions {
   readonly triggerUid: string;
   readonly group: string;
-  readonly topic: string;
+  readonly topics: readonly string[];
   readonly startAt: StartOffsets;
   /** Whether the events of a key go out one after the other. */
   readonly isOrdered: boolean;
@@ -40,8 +40,8 @@ export class OwnLane {
   /** Deliveries that failed and wait in their place until they are due. */
   readonly #failed = new Map<QueuedDelivery, Timer>();
   #filter: { readonly trigger: Trigger; readonly passes: Predicate } | undefined;
-  /** By partition number: what is at or above belongs to another lane. */
-  #ends: ReadonlyMap<number, number> = new Map();
+  /** By topic and partition number: what is at or above belongs to another lane. */
+  #ends: ReadonlyMap<string, readonly PartitionRange[]> = new Map();
   #isPlacing = false;
   #isClosed = false;
   /** One function, so that a limit calls it once however often it was asked to. */
@@ -61,21 +61,25 @@ export class OwnLane {
 
   /** @throws LogUnavailableError, UnknownTopicError */
   start(): Promise<void> {
-    return this.#reader.start([this.#options.topic]);
+    return this.#reader.start(this.#options.topics);
   }
 
   positions(): ReturnType<LaneReader['positions']> {
     return this.#reader.positions();
   }
 
-  /** Another lane serves the trigger from these offsets on, by partition number; those below are still served here. */
-  endAt(ends: ReadonlyMap<number, number>): void {
-    this.#ends = ends;
+  /** Another lane serves the trigger from the ends of these ranges on, by topic; what is below is still served here. */
+  endAt(ranges: ReadonlyMap<string, readonly PartitionRange[]>): void {
+    this.#ends = ranges;
   }
 
   /** Whether everything below the ends that were given is settled, of the partitions that are owned here. */
   get isAtEnd(): boolean {
-    return this.#reader.positions().every(({ partition, position }) => position >= (this.#ends.get(partition) ?? 0));
+    return this.#reader.positions().every((at) => at.position >= (this.#endOf(at) ?? 0));
+  }
+
+  #endOf({ topic, partition }: TopicPartition): number | undefined {
+    return this.#ends.get(topic)?.find((range) => range.partition === partition)?.end;
   }
 
   /** The trigger is deleted: what was matched for it and is not under way is given up. */
@@ -100,9 +104,9 @@ export class OwnLane {
     const trigger = this.#options.registry.snapshot().triggers.get(this.#options.triggerUid);
     if (trigger && this.#filter?.trigger !== trigger) this.#filter = { trigger, passes: compile(trigger.filters) };
     for (const decoded of events) {
-      const { partition, record } = decoded.taken;
-      const isOthers = record.offset >= (this.#ends.get(partition) ?? Number.POSITIVE_INFINITY);
-      if (!trigger || isOthers || !this.#filter?.passes(decoded.event)) decoded.taken.settle();
+      const { taken } = decoded;
+      const isOthers = taken.record.offset >= (this.#endOf(taken) ?? Number.POSITIVE_INFINITY);
+      if (!trigger || isOthers || !this.#filter?.passes(decoded.event)) taken.settle();
       else this.#sift(decoded, trigger);
     }
     this.#place();
@@ -220,7 +224,7 @@ interface QueuedDelivery {
 }
 
 /** Of what has the same key the order is kept: the event's `partitionkey`, or the record's key, or the partition. */
-function keyOf({ event, taken: { partition, record } }: DecodedRecord): string {
+function keyOf({ event, taken: { topic, partition, record } }: DecodedRecord): string {
   const key = event.attributes.partitionkey ?? record.key?.toString('utf8');
-  return key === undefined ? `partition ${partition}` : `key ${key}`;
+  return key === undefined ? `partition ${topic}/${partition}` : `key ${key}`;
 }

@@ -14,12 +14,12 @@ import { giveUpUndecided } from './undecided.ts';
 
 export interface SharedLaneOptions extends LaneOptions {
   readonly group: string;
-  readonly topic: string;
+  readonly topics: readonly string[];
   readonly startAt: 'earliest' | 'latest';
 }
 
 /**
- * The shared lane: one group reads the events topic once for all triggers.
+ * The shared lane: one group reads the events topics once for all triggers.
  *
  *   take -> decode -> match (while the registry is fresh) -> sift -> place: the trigger's limit, or its retry topic
  *
@@ -62,7 +62,7 @@ export class SharedLane {
 
   /** @throws LogUnavailableError, UnknownTopicError */
   start(): Promise<void> {
-    return this.#reader.start([this.#options.topic]);
+    return this.#reader.start(this.#options.topics);
   }
 
   positions(): ReturnType<LaneReader['positions']> {
@@ -81,9 +81,9 @@ export class SharedLane {
   #match(events: readonly DecodedRecord[]): void {
     const { index } = this.#options.registry.snapshot();
     for (const decoded of events) {
-      const { partition, record } = decoded.taken;
+      const { taken } = decoded;
       const triggers = index.match(decoded.event).filter(({ laneSpans }) => {
-        return groupAt(laneSpans, partition, record.offset) === 'shared';
+        return groupAt(laneSpans, taken, taken.record.offset) === 'shared';
       });
       this.#sift(decoded, triggers);
     }

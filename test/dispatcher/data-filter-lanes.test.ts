@@ -26,9 +26,9 @@ async function startLane(kind: Kind, trigger: Trigger, others: readonly Trigger[
   const topic = topics.events;
   const lane =
     kind === 'shared'
-      ? new SharedLane({ ...options, group: topics.sharedGroup, topic, startAt: 'earliest' })
+      ? new SharedLane({ ...options, group: topics.sharedGroup, topics: [topic], startAt: 'earliest' })
       : new OwnLane({
-          ...{ ...options, group: topics.ownGroup(trigger.name), topic, startAt },
+          ...{ ...options, group: topics.ownGroup(trigger.name), topics: [topic], startAt },
           ...{ triggerUid: trigger.uid, isOrdered: kind === 'ordered' },
         });
   await lane.start();

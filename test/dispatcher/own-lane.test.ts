@@ -17,7 +17,7 @@ async function startLane({ isOrdered }: { isOrdered: boolean }, known: readonly 
   const { script, topics } = double;
   const lane = new OwnLane({
     ...double.options,
-    ...{ triggerUid: trigger.uid, group: topics.ownGroup('one'), topic: topics.events, isOrdered },
+    ...{ triggerUid: trigger.uid, group: topics.ownGroup('one'), topics: topics.eventTopics, isOrdered },
     startAt: { offsets: [], floors: [] },
   });
   await lane.start();
@@ -175,7 +175,7 @@ t.test('what comes back after a revocation is delivered again, in order, though 
 t.test('what another lane serves is settled here, and the end is reached when all before it is', async (t) => {
   const lane = await startLane({ isOrdered: false });
   lane.offer('a1');
-  lane.lane.endAt(new Map([[0, 1]]));
+  lane.lane.endAt(new Map([[lane.topics.events, [{ partition: 0, start: 0, end: 1 }]]]));
   lane.offer('a2');
   t.same(lane.ids(), ['a1']);
   t.equal(lane.lane.isAtEnd, false);

@@ -33,12 +33,13 @@ function startWatch(triggers: readonly Trigger[], retentionMs: number | null = 7
     },
   } as unknown as Log;
   const snapshot = {
+    broker: null,
     triggers: new Map(triggers.map((one) => [one.uid, one])),
     index: new TriggerIndex(triggers),
   } as unknown as RegistrySnapshot;
   const watch = new RetentionWatch({
     ...{ log, clock, metrics, broker: 'default/default' },
-    registry: { snapshot: () => snapshot },
+    registry: { name: { namespace: 'default', name: 'default' }, snapshot: () => snapshot },
     isIdle: ({ name }) => idle.has(name),
     logger: pino({ base: null }, { write: (line: string) => void lines.push(JSON.parse(line)) }),
   });
@@ -52,7 +53,7 @@ function startWatch(triggers: readonly Trigger[], retentionMs: number | null = 7
       records.set(partition, { ...record, timestampMs: clock.now() + leftMs - (retentionMs ?? 0), ...more });
     },
     look: (triggerUid: string | null = null, others: readonly WatchedLane[] = []) =>
-      watch.look([{ topic: 'events', lane: { positions }, triggerUid }, ...others]),
+      watch.look([{ topics: ['events'], lane: { positions }, triggerUid }, ...others]),
     /** What the metric shows, by trigger. */
     async left(): Promise<Record<string, number>> {
       const text = await metrics.registry.metrics();

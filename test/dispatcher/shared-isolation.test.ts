@@ -27,7 +27,12 @@ async function startLane(triggers: readonly Trigger[]) {
     logger: pino({ base: null }, { write: (line: string) => void lines.push(JSON.parse(line)) }),
     window: { recordsMax: 1_000, bytesMax: 100_000_000 },
   };
-  const lane = new SharedLane({ ...options, group: topics.sharedGroup, topic: topics.events, startAt: 'earliest' });
+  const lane = new SharedLane({
+    ...options,
+    group: topics.sharedGroup,
+    topics: topics.eventTopics,
+    startAt: 'earliest',
+  });
   await lane.start();
   double.script.assign([{ topic: topics.events }]);
   let next = 0;

@@ -13,7 +13,7 @@ async function startLane(triggers: readonly Trigger[]) {
   const lane = new SharedLane({
     ...double.options,
     group: topics.sharedGroup,
-    topic: topics.events,
+    topics: topics.eventTopics,
     startAt: 'earliest',
   });
   await lane.start();

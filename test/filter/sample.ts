@@ -27,6 +27,7 @@ export function triggerWith(name: string, filters: readonly Filter[], namespace 
     onGone: 'dead-letter',
     signWith: null,
     webhookHandshake: false,
+    replyTo: null,
     manifest: { apiVersion: 'eventing.knative.dev/v1', kind: 'Trigger', metadata: { name } },
   };
 }

@@ -197,7 +197,7 @@ t.test('of a long tail the last is read', async (t) => {
 t.test('what stands in a topic of others was not accepted here', async (t) => {
   const tail = tailOf([{ id: 'theirs', atMs: Date.now() }]);
   const { send, target } = await start(t, { tail });
-  target.isExternal = true;
+  target.hasForeign = true;
   t.equal(await send('theirs'), '202 -');
 });
 

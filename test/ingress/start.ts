@@ -5,6 +5,7 @@ import { defaultIngressLimits, type IngressLimits } from '../../broker/ingress/l
 import { createIngress } from '../../broker/ingress/server.ts';
 import { Gatherer } from '../../broker/log/gather.ts';
 import type { Log } from '../../broker/log/log.ts';
+import { toRecord } from '../../event/kafka.ts';
 import { type Clock, systemClock } from '../../runtime/clock.ts';
 import { FakeLog } from '../log/fake-log.ts';
 
@@ -31,7 +32,7 @@ export async function startIngress(options: StartOptions = {}) {
   fake.info = { partitions: 4, retentionMs: null, maxMessageBytes: 1_048_576 + 65_536 };
   const counted = { accepted: [] as string[], refused: [] as string[] };
   const duplicates = { events: 0, forgotten: 0 };
-  const target = { topic, isExternal: false, deduplicateMs: null as number | null };
+  const target = { topic, hasForeign: false, deduplicateMs: null as number | null, toRecord };
   const state = { ready: true };
   const lines: string[] = [];
   const gatherer = new Gatherer({

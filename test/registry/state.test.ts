@@ -99,7 +99,7 @@ t.test('the topic of a broker stays what it was first set to', async (t) => {
     { key: 'broker', revision: revision({ uid: 'b1', manifest: to('first') }) },
     { key: 'broker', revision: revision({ uid: 'b1', manifest: to('second') }) },
   );
-  t.equal(state.broker?.broker?.externalTopic, 'first');
+  t.strictSame(state.broker?.broker?.externalTopics, ['first']);
   t.match(remarks, [{ message: /fixed once set/ }]);
 });
 

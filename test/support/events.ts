@@ -33,6 +33,7 @@ export function testTrigger(subscriberUri: string, settings: Partial<Trigger> = 
     onGone: 'dead-letter',
     signWith: null,
     webhookHandshake: false,
+    replyTo: null,
     manifest: { apiVersion: 'eventing.knative.dev/v1', kind: 'Trigger', metadata: { name } },
     ...settings,
   };

@@ -187,7 +187,7 @@ const annotations: readonly Case[] = [
     name: 'an annotation of a later release is unknown',
     text: annotated('Trigger', '    posthorn.dev/priority: high'),
     said: [
-      '6:5 error metadata.annotations["posthorn.dev/priority"]: unknown annotation; known here: posthorn.dev/max-in-flight, posthorn.dev/rate, posthorn.dev/paused, posthorn.dev/on-gone, posthorn.dev/sign-with, posthorn.dev/webhook-handshake, posthorn.dev/consumer-group, posthorn.dev/data-filter',
+      '6:5 error metadata.annotations["posthorn.dev/priority"]: unknown annotation; known here: posthorn.dev/max-in-flight, posthorn.dev/rate, posthorn.dev/paused, posthorn.dev/on-gone, posthorn.dev/sign-with, posthorn.dev/webhook-handshake, posthorn.dev/consumer-group, posthorn.dev/data-filter, posthorn.dev/reply-to',
     ],
   },
   {
@@ -316,7 +316,7 @@ const annotations: readonly Case[] = [
     ),
     said: [
       '6:5 warning metadata.annotations["eventing.knative.dev/broker.class"]: no effect here: there is one class of broker',
-      '7:48 error metadata.annotations["kafka.eventing.knative.dev/external.topic"]: must be the name of a Kafka topic (at most 249 letters, digits, ., _ and -), found "a/b"',
+      '7:48 error metadata.annotations["kafka.eventing.knative.dev/external.topic"]: must be the name of a Kafka topic (at most 249 letters, digits, ., _ and -), or of several with commas between them, found "a/b"',
       '8:34 error metadata.annotations["posthorn.dev/initial-offset"]: must be earliest or latest, found "newest"',
     ],
   },
@@ -360,7 +360,7 @@ t.test('all problems of all documents are given, in the order of the file', asyn
   t.strictSame(saidOf(text), [
     '5:22 error spec.subscriber.uri: must be an absolute http or https URL, found "here"; write http://here',
     '6:3 error spec.brok: unknown field; did you mean broker?',
-    '13:5 error metadata.annotations["posthorn.dev/x"]: unknown annotation; known here: posthorn.dev/initial-offset, posthorn.dev/deduplicate, posthorn.dev/verify-with',
+    '13:5 error metadata.annotations["posthorn.dev/x"]: unknown annotation; known here: posthorn.dev/initial-offset, posthorn.dev/deduplicate, posthorn.dev/verify-with, posthorn.dev/attributes, posthorn.dev/key, posthorn.dev/value-format',
   ]);
 });
 

@@ -54,6 +54,7 @@ t.test('a Trigger with little in it has the defaults for the rest', async (t) =>
     onGone: 'dead-letter',
     signWith: null,
     webhookHandshake: false,
+    replyTo: null,
     manifest,
   });
 });
@@ -138,6 +139,7 @@ status:
     onGone: 'pause',
     signWith: 'orders',
     webhookHandshake: true,
+    replyTo: null,
   });
 });
 
@@ -160,17 +162,20 @@ t.test('a Broker', async (t) => {
   t.strictSame(plain, {
     namespace: 'default',
     name: 'shop',
-    externalTopic: null,
+    externalTopics: [],
     initialOffset: 'latest',
     deduplicateMs: null,
     verifyWith: null,
+    attributes: null,
+    key: null,
+    valueFormat: 'cloudevent',
     delivery: null,
   });
   const text = annotated(
     'Broker',
     '    kafka.eventing.knative.dev/external.topic: eqiad.mediawiki.page_change.v1\n    posthorn.dev/initial-offset: earliest',
   );
-  t.match(brokerOf(text), { externalTopic: 'eqiad.mediawiki.page_change.v1', initialOffset: 'earliest' });
+  t.match(brokerOf(text), { externalTopics: ['eqiad.mediawiki.page_change.v1'], initialOffset: 'earliest' });
   t.equal(brokerOf(annotated('Broker', '    posthorn.dev/deduplicate: PT10M')).deduplicateMs, 600_000);
 });
 
@@ -207,6 +212,8 @@ status: { conditions: [] }
       places: {
         'spec.broker': { line: 10, column: 1 },
         'metadata.annotations["kafka.eventing.knative.dev/external.topic"]': { line: 3, column: 1 },
+        'metadata.annotations["posthorn.dev/reply-to"]': { line: 3, column: 1 },
+        'metadata.annotations["posthorn.dev/value-format"]': { line: 3, column: 1 },
       },
     },
   ]);

@@ -171,8 +171,11 @@ class EmbeddedLog implements Log {
   }
 
   async consume({ group: name, topics, startAt, handler }: ConsumeOptions): Promise<LogConsumer> {
-    const starts = topics.map((topic) => this.#topics.get(topic).partitions.map((one) => one.id));
-    await Promise.all(starts.map((partitions) => this.#client.call('begin', { group: name, partitions, startAt })));
+    const starts = topics.map((topic) => ({
+      topic,
+      partitions: this.#topics.get(topic).partitions.map(({ id }) => id),
+    }));
+    await Promise.all(starts.map((start) => this.#client.call('begin', { group: name, ...start, startAt })));
     this.#checkOpen();
     const group = this.#group(name);
     const consumer = new EmbeddedConsumer({

@@ -16,7 +16,7 @@ export interface Operations {
   commit: { request: { group: string; commits: readonly StoredCommit[] }; reply: null };
   committed: { request: { group: string; partitions: readonly number[] }; reply: readonly StoredCommit[] };
   /** Commits where the partitions of a topic, all of them in their order, start, as `ConsumeOptions.startAt` says. */
-  begin: { request: { group: string; partitions: readonly number[]; startAt: StartAt }; reply: null };
+  begin: { request: { group: string; topic: string; partitions: readonly number[]; startAt: StartAt }; reply: null };
   deleteGroup: { request: { group: string }; reply: null };
   /** Begins to delete what is past its topic's retention; answers before that is done. */
   retain: { request: { nowMs: number }; reply: null };

@@ -158,9 +158,9 @@ export class Storage {
     return commits;
   }
 
-  beginGroup(group: string, partitions: readonly number[], startAt: StartAt): void {
+  beginGroup(group: string, topic: string, partitions: readonly number[], startAt: StartAt): void {
     if (typeof startAt === 'object') {
-      this.#beginAt(group, partitions, startAt);
+      this.#beginAt(group, topic, partitions, startAt);
       return;
     }
     if (this.committed(group, partitions).length > 0) return;
@@ -171,10 +171,10 @@ export class Storage {
     this.commit(group, commits);
   }
 
-  #beginAt(group: string, partitions: readonly number[], startAt: StartOffsets): void {
+  #beginAt(group: string, topic: string, partitions: readonly number[], startAt: StartOffsets): void {
     const commits = new Map(this.committed(group, partitions).map((commit) => [commit.partition, commit.offset]));
     for (const [number, partition] of partitions.entries()) {
-      const offset = startOf(startAt, number, commits.get(partition));
+      const offset = startOf(startAt, { topic, partition: number }, commits.get(partition));
       if (offset !== undefined) this.commit(group, [{ partition, offset, metadata: '' }]);
     }
   }

@@ -157,7 +157,7 @@ class LogWorker {
       case 'committed':
         return this.#storage.committed(body.group, body.partitions);
       case 'begin':
-        return this.#storage.beginGroup(body.group, body.partitions, body.startAt) ?? null;
+        return this.#storage.beginGroup(body.group, body.topic, body.partitions, body.startAt) ?? null;
       case 'deleteGroup':
         return this.#storage.deleteGroup(body.group) ?? null;
       case 'retain':
