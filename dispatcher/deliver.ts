@@ -11,6 +11,7 @@ import type { Carrier, Exchange } from './http1/connection.ts';
 import { Connections } from './http1/connections.ts';
 import { SecureConnections } from './http1/secure-connections.ts';
 import { Signers } from './sign.ts';
+import { traceHeadersOf } from './trace.ts';
 
 /** One attempt over HTTP. */
 export interface Deliverer {
@@ -131,21 +132,10 @@ function encode(delivery: Delivery, hops: number): { headers: string[]; body: Bu
     'user-agent',
     'posthorn',
   );
-  pushTrace(headers, delivery);
+  const trace = traceHeadersOf(delivery);
+  for (const name in trace) headers.push(name, trace[name] ?? '');
   return { headers, body };
 }
-
-/** W3C Trace Context: the event's own (CloudEvents distributed tracing), or what came beside it. */
-function pushTrace(headers: string[], { event, trace }: Delivery): void {
-  const { traceparent, tracestate } = event.attributes.traceparent === undefined ? trace : event.attributes;
-  // A producer may have put anything there; a header that can't be sent would fail every attempt.
-  if (traceparent === undefined || !traceparentPattern.test(traceparent)) return;
-  headers.push('traceparent', traceparent);
-  if (tracestate !== undefined && tracestatePattern.test(tracestate)) headers.push('tracestate', tracestate);
-}
-
-const traceparentPattern = /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}(-[\x21-\x7e]*)?$/;
-const tracestatePattern = /^[\x20-\x7e]{1,8192}$/;
 
 interface AnswerOptions {
   readonly clock: Clock;

@@ -10,6 +10,7 @@ import { type Clock, sleep } from '../runtime/clock.ts';
 import { messageOf } from '../runtime/errors.ts';
 import type { DurableAppender } from './append.ts';
 import type { Delivery } from './fate.ts';
+import { traceHeadersOf } from './trace.ts';
 
 export interface ReplyTargetsOptions {
   /** Of the triggers' own broker. */
@@ -48,10 +49,14 @@ export class ReplyTargets {
   }
 
   /** @throws EventError where it can't have the form that the broker wants */
-  async #recordOf({ trigger, trace }: Delivery, event: CloudEvent): Promise<{ topic: string; record: NewRecord }> {
-    const registry = trigger.replyTo === null ? this.#options.registry : await this.#known(trigger.replyTo);
+  async #recordOf(delivery: Delivery, event: CloudEvent): Promise<{ topic: string; record: NewRecord }> {
+    const { replyTo } = delivery.trigger;
+    const registry = replyTo === null ? this.#options.registry : await this.#known(replyTo);
     const record = toBrokerRecord(event, registry.snapshot().broker);
-    return { topic: registry.topics().events, record: { ...record, headers: { ...record.headers, ...trace } } };
+    return {
+      topic: registry.topics().events,
+      record: { ...record, headers: { ...record.headers, ...traceHeadersOf(delivery) } },
+    };
   }
 
   /** No trigger is applied before its broker is there, but another process may find that some seconds later. */

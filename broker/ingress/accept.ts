@@ -49,7 +49,7 @@ export async function accept(
   const trace = traceOf(rawHeaders);
   const members = events.map((event, number) => {
     const record = inPlace(mode === 'batch' ? number : null, () => toRecord(event));
-    return { event, record: withTrace(event, record, trace) };
+    return { event, record: withTrace(record, trace) };
   });
   try {
     const duplicates = await append(members);
@@ -139,8 +139,10 @@ function traceOf(rawHeaders: readonly string[]): TraceHeaders {
   return isCarried ? { traceparent, tracestate } : { traceparent };
 }
 
-/** The event's own trace extensions say where it came from; the request's headers only how it came here. */
-function withTrace(event: CloudEvent, record: EncodedRecord, trace: TraceHeaders): NewRecord {
-  const isTraced = event.attributes.traceparent !== undefined || event.attributes.tracestate !== undefined;
-  return isTraced ? record : { ...record, headers: { ...record.headers, ...trace } };
+/**
+ * The headers of the request say how the event came here, which is for the next hop to continue; the event's own trace
+ * extensions say where it began, and stay beside them (CloudEvents distributed tracing extension).
+ */
+function withTrace(record: EncodedRecord, trace: TraceHeaders): NewRecord {
+  return { ...record, headers: { ...record.headers, ...trace } };
 }

@@ -90,6 +90,20 @@ t.test('the trace context goes along', async (t) => {
   );
 });
 
+t.test('the trace of the last hop goes on, and where the event began stays beside it', async (t) => {
+  const sink = await startSink();
+  t.teardown(() => sink.close());
+  const began = { traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01', tracestate: 'a=1' };
+  const hop = { traceparent: '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01' };
+  const one = deliverer(t);
+  for (const trace of [hop, { traceparent: '00-short', tracestate: 'b=2' }]) {
+    await one.attempt(testDelivery(testTrigger(sink.url), testEvent(began), { trace }), sink.url, 1);
+  }
+  const [first, second] = sink.requests.map(({ headers }) => headers);
+  t.match(first, { ...hop, tracestate: undefined, 'ce-traceparent': began.traceparent, 'ce-tracestate': 'a=1' });
+  t.match(second, began, 'a trace that is none does not hide the other');
+});
+
 t.test('an answer is read with status, headers and body', async (t) => {
   const outcome = await attemptOn(t, { status: 418, headers: { 'X-One': 'a' }, body: 'short and stout' });
   t.match(outcome, { kind: 'answered', status: 418, truncated: false });
