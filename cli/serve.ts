@@ -2,6 +2,8 @@ import type { Logger } from 'pino';
 import { type Brokers, openBrokers } from '../broker/brokers.ts';
 import { defaultIngressLimits } from '../broker/ingress/limits.ts';
 import { createIngress } from '../broker/ingress/server.ts';
+import type { Webhook } from '../broker/ingress/webhook/webhook.ts';
+import { readWebhooksFile } from '../broker/ingress/webhook/webhooks-file.ts';
 import { Gatherer } from '../broker/log/gather.ts';
 import type { Log } from '../broker/log/log.ts';
 import { mayHavePlain, toBrokerRecord } from '../broker/records.ts';
@@ -95,8 +97,10 @@ async function start(config: ServeConfig, log: Log, logger: Logger, releasers: R
   const { shutdownTimeoutMs } = config;
   const closeMs = () => (end.failed.aborted ? Math.min(shutdownTimeoutMs, failedCloseMs) : shutdownTimeoutMs);
   const closing = new ClosingTime(closeMs, clock);
+  const { webhooks: file, secrets } = config;
+  const webhooks = file === null ? [] : await readWebhooksFile(file, '--webhooks', secrets);
   const callbacks = new HandshakeCallbacks(config.webhookCallbackUrl);
-  const parts: Parts = { config, log, brokers, gatherer, logger, metrics, closing, callbacks };
+  const parts: Parts = { config, log, brokers, gatherer, logger, metrics, closing, callbacks, webhooks };
   let isStarted = false;
   const readiness: (() => string[])[] = [
     () => (end.failed.aborted ? [messageOf(end.failed.reason)] : []),
@@ -135,6 +139,7 @@ interface Parts {
   readonly closing: ClosingTime;
   /** The dispatcher waits for them, the ingress takes them. */
   readonly callbacks: HandshakeCallbacks;
+  readonly webhooks: readonly Webhook[];
 }
 
 /** Loads only the driver that runs: each costs start time and memory. */
@@ -176,7 +181,7 @@ function startDispatcher(parts: Parts, releasers: Releasers): () => string[] {
 }
 
 async function startIngress(parts: Parts, releasers: Releasers): Promise<number> {
-  const { config, log, brokers, gatherer, logger, metrics, closing } = parts;
+  const { config, log, brokers, gatherer, logger, metrics, closing, callbacks, webhooks } = parts;
   const ingress = createIngress({
     lookup(namespace, name) {
       const registry = brokers.get(namespace, name);
@@ -187,6 +192,7 @@ async function startIngress(parts: Parts, releasers: Releasers): Promise<number>
           hasForeign: broker ? mayHavePlain(broker) : false,
           toRecord: (event) => toBrokerRecord(event, broker ?? null),
           deduplicateMs: broker?.deduplicateMs ?? null,
+          verifyWith: broker?.verifyWith ?? null,
         }
       );
     },
@@ -201,6 +207,7 @@ async function startIngress(parts: Parts, releasers: Releasers): Promise<number>
         broker === '' ? metrics.refusedUnknown(reason) : metrics.broker(broker).refused(reason),
     },
     logger,
+    ...{ secrets: config.secrets, webhooks, onPermission: (key, rate) => callbacks.called(key, rate) },
     // It is started after all brokers are known; an append that the log refuses is answered 503 by itself.
     ready: () => true,
   });

@@ -99,6 +99,9 @@ const table = {
     'Directory with a file for each secret, named as posthorn.dev/sign-with and the webhooks name it; or the variable POSTHORN_SECRET_NAME',
     { placeholder: 'DIR' },
   ),
+  webhooks: optional(path, 'YAML file of the webhooks of other services that come in at paths of their own', {
+    placeholder: 'FILE',
+  }),
   'webhook-origin': optional(
     dnsName,
     "What subscribers that want a webhook handshake are asked for: a DNS name that stands for this Posthorn (default the machine's name)",
@@ -185,6 +188,8 @@ export interface ServeConfig {
   /** null: the API asks for none, and answers on loopback only. */
   readonly adminToken: string | null;
   readonly secrets: Secrets;
+  /** The file of webhooks, or null. */
+  readonly webhooks: string | null;
   /** A DNS name. */
   readonly webhookOrigin: string;
   /** null: subscribers are told none. */
@@ -231,6 +236,7 @@ export async function serveConfig(
     adminPort: values['admin-port'],
     adminToken: await secret(config, 'admin-token-file'),
     secrets: await readSecrets(values.secrets, config.placeOf('secrets') ?? '--secrets', env),
+    webhooks: values.webhooks,
     webhookOrigin: values['webhook-origin'] ?? hostname(),
     webhookCallbackUrl: values['webhook-callback-url'],
     eventMaxBytes: values['event-max-bytes'],

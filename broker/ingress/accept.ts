@@ -2,7 +2,7 @@ import { checkDeliverAt } from '../../event/deliver-at.ts';
 import { EventError } from '../../event/errors.ts';
 import type { CloudEvent } from '../../event/event.ts';
 import { hopsAttribute, hopsMax, hopsOf } from '../../event/hops.ts';
-import { decodeHttp } from '../../event/http.ts';
+import type { DecodedHttp } from '../../event/http.ts';
 import type { EncodedRecord } from '../../event/kafka.ts';
 import { RecordTooLargeError } from '../log/errors.ts';
 import { encodedBytes, type NewRecord } from '../log/log.ts';
@@ -14,7 +14,7 @@ import { Refusal } from './problem.ts';
 export interface EventRequest {
   /** Flat, as node:http gives them. */
   readonly rawHeaders: readonly string[];
-  readonly body: Buffer;
+  readonly decoded: DecodedHttp;
 }
 
 /** What became of the events of a request, which are all in the log now. */
@@ -25,7 +25,7 @@ export interface Accepted {
 }
 
 /**
- * Decodes the events of the request, checks them against the limits and appends them all. Of a batch that has a wrong
+ * Checks the events of the request against the limits and appends them all. Of a batch that has a wrong
  * member nothing is appended.
  *
  * @param nowMs milliseconds since 1970
@@ -34,13 +34,13 @@ export interface Accepted {
  * @throws EventError, Refusal, and what `append` throws, after which members of a batch may be in
  */
 export async function accept(
-  { rawHeaders, body }: EventRequest,
+  { rawHeaders, decoded }: EventRequest,
   limits: IngressLimits,
   nowMs: number,
   toRecord: (event: CloudEvent) => EncodedRecord,
   append: (members: readonly Member[]) => Promise<number>,
 ): Promise<Accepted> {
-  const { mode, events } = decodeHttp(rawHeaders, body);
+  const { mode, events } = decoded;
   for (const [number, event] of events.entries()) {
     const index = mode === 'batch' ? number : null;
     checkLimits(event, index, limits);

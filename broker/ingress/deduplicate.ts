@@ -32,6 +32,8 @@ export interface EventTarget {
   readonly hasForeign: boolean;
   /** For how long an event that comes again is not appended again; null: it is. */
   readonly deduplicateMs: number | null;
+  /** The secret that producers must sign with; null: they need not. */
+  readonly verifyWith: string | null;
   /** The event as it is appended. @throws EventError where it can't be */
   readonly toRecord: (event: CloudEvent) => EncodedRecord;
 }

@@ -1,7 +1,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Logger } from 'pino';
+import { type DecodedHttp, decodeHttp } from '../../event/http.ts';
 import { isEventFormat } from '../../event/media-type.ts';
 import type { Clock } from '../../runtime/clock.ts';
+import type { Secrets } from '../../runtime/secrets.ts';
 import type { RefusalReason } from '../../runtime/tallies.ts';
 import type { Gatherer } from '../log/gather.ts';
 import type { Log } from '../log/log.ts';
@@ -10,6 +12,7 @@ import { answerAccepted, answerRefused } from './answer.ts';
 import { Deduplicators, type EventTarget, type Member } from './deduplicate.ts';
 import type { IngressLimits } from './limits.ts';
 import { Refusal, refusalOf, unavailable } from './problem.ts';
+import { ProducerSignatures } from './producer-signature.ts';
 import { Receiver, SenderGoneError } from './receive.ts';
 
 /** Counts what the ingress does. */
@@ -36,14 +39,26 @@ export interface PostOptions {
   readonly ready: () => boolean;
   readonly isClosing: () => boolean;
   readonly clock: Clock;
+  /** What producers sign with. */
+  readonly secrets: Secrets;
 }
 
-/** Handles one request to a broker. Never rejects. */
+/**
+ * Reads the events of a request that are not sent as events are, as those of a webhook.
+ * @throws Refusal, EventError
+ */
+export type Read = (request: IncomingMessage, body: Buffer, nowMs: number) => DecodedHttp;
+
+/**
+ * Handles one request to a broker. Never rejects.
+ * @param read absent: it has CloudEvents, signed if the broker wants that
+ */
 export type Post = (
   request: IncomingMessage,
   response: ServerResponse,
   namespace: string,
   name: string,
+  read?: Read,
 ) => Promise<void>;
 
 /** check -> receive -> accept -> answer */
@@ -64,7 +79,13 @@ export function createPost(options: PostOptions): Post {
     return 0;
   };
 
-  return async (request, response, namespace, name) => {
+  const signatures = new ProducerSignatures(options.secrets);
+  const decode = (request: IncomingMessage, body: Buffer, { verifyWith }: EventTarget): DecodedHttp => {
+    if (verifyWith !== null) signatures.verify(verifyWith, request, body, clock.now());
+    return decodeHttp(request.rawHeaders, body);
+  };
+
+  return async (request, response, namespace, name, read) => {
     let broker = '';
     try {
       if (isClosing()) throw unavailable('closing', 'Posthorn is shutting down');
@@ -77,7 +98,8 @@ export function createPost(options: PostOptions): Post {
       const body = await receiver.receive(request, response, bodyMaxBytes(request, limits));
       try {
         const toTarget = (members: readonly Member[]) => append(broker, target, members);
-        const received = { rawHeaders: request.rawHeaders, body };
+        const decoded = read ? read(request, body, clock.now()) : decode(request, body, target);
+        const received = { rawHeaders: request.rawHeaders, decoded };
         const accepted = await accept(received, limits, clock.now(), target.toRecord, toTarget);
         if (accepted.appended > 0) observer.accepted(broker, accepted.appended);
         if (accepted.duplicates > 0) observer.deduplicated(broker, accepted.duplicates);
@@ -104,7 +126,7 @@ export function createPost(options: PostOptions): Post {
   };
 }
 
-function unknownBroker(namespace: string, name: string): Refusal {
+export function unknownBroker(namespace: string, name: string): Refusal {
   return new Refusal(
     404,
     'unknown_broker',

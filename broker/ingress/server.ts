@@ -2,19 +2,26 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { type FastifyError, type FastifyRequest, fastify } from 'fastify';
 import { type Clock, systemClock } from '../../runtime/clock.ts';
 import { answerRefused } from './answer.ts';
+import { allowedMethods, answerCallback, answerOptions, type OnPermission } from './handshake.ts';
 import { createListener, type Listener } from './listen.ts';
-import { createPost, type PostOptions } from './post.ts';
+import { createPost, type PostOptions, type Read, unknownBroker } from './post.ts';
 import { Refusal, refusalOf } from './problem.ts';
+import { readWebhook, type Webhook } from './webhook/webhook.ts';
 
 export interface IngressOptions extends Omit<PostOptions, 'isClosing' | 'clock'> {
   readonly clock?: Clock;
+  /** Absent: none come in. */
+  readonly webhooks?: readonly Webhook[];
+  /** Absent: there is nobody who waits for a permission. */
+  readonly onPermission?: OnPermission;
 }
 
 /**
- * CloudEvents over HTTP in: `POST /NAMESPACE/BROKER`, and `POST /` for default/default. A request is answered 202 once
+ * CloudEvents over HTTP in: `POST /NAMESPACE/BROKER`, and `POST /` for default/default; webhooks at the paths of their
+ * own. A request is answered 202 once
  * all of its events are durable in the log, else with a problem document (RFC 9457).
  */
-export function createIngress({ clock = systemClock, ...options }: IngressOptions): Listener {
+export function createIngress({ clock = systemClock, webhooks = [], ...options }: IngressOptions): Listener {
   let closing = false;
   const post = createPost({ ...options, clock, isClosing: () => closing });
   const refuse = (request: IncomingMessage, response: ServerResponse, refusal: Refusal): void => {
@@ -38,8 +45,31 @@ export function createIngress({ clock = systemClock, ...options }: IngressOption
   routes.post<{ Params: { namespace: string; broker: string } }>('/:namespace/:broker', (request, reply) =>
     post(request.raw, reply.hijack().raw, request.params.namespace, request.params.broker),
   );
+  for (const webhook of webhooks) {
+    const { namespace, name } = webhook.broker;
+    const read: Read = (request, body, nowMs) => readWebhook(webhook, request, body, nowMs);
+    routes.post(webhook.path, (request, reply) => post(request.raw, reply.hijack().raw, namespace, name, read));
+    routes.options(webhook.path, (request, reply) => answerOptions(request.raw, reply.hijack().raw));
+  }
+  for (const path of ['/', '/:namespace/:broker']) {
+    routes.options<{ Params: { namespace?: string; broker?: string } }>(path, (request, reply) => {
+      const { namespace = 'default', broker = 'default' } = request.params;
+      const isKnown = options.lookup(namespace, broker) !== undefined;
+      if (isKnown) answerOptions(request.raw, reply.hijack().raw);
+      else refuse(request.raw, reply.hijack().raw, unknownBroker(namespace, broker));
+    });
+  }
+  const { onPermission } = options;
+  if (onPermission !== undefined) {
+    const method = ['GET', 'POST'];
+    routes.route({
+      ...{ method, url: '/webhook-callback' },
+      handler: (request, reply) => answerCallback(request.raw, reply.hijack().raw, onPermission),
+    });
+  }
+  const paths = new Set(webhooks.map(({ path }) => path));
   routes.setNotFoundHandler((request, reply) => {
-    refuse(request.raw, reply.hijack().raw, noSuchRoute(request));
+    refuse(request.raw, reply.hijack().raw, noSuchRoute(request, paths));
   });
   routes.setErrorHandler<FastifyError>((error, request, reply) => {
     refuse(request.raw, reply.hijack().raw, refusalOfRouting(error));
@@ -67,10 +97,10 @@ export function createIngress({ clock = systemClock, ...options }: IngressOption
 
 const brokerPath = /^\/(?:[^/?]+\/[^/?]+)?(?:\?|$)/;
 
-function noSuchRoute({ method, url }: FastifyRequest): Refusal {
-  if (method !== 'POST' && brokerPath.test(url)) {
+function noSuchRoute({ method, url }: FastifyRequest, webhookPaths: ReadonlySet<string>): Refusal {
+  if (method !== 'POST' && (brokerPath.test(url) || webhookPaths.has(url.replace(/\?.*$/, '')))) {
     return new Refusal(405, 'method', `${method} is refused here: events are sent by POST`, {
-      headers: { allow: 'POST' },
+      headers: { allow: allowedMethods },
     });
   }
   return new Refusal(404, 'unknown_broker', 'no such path: events are sent by POST to /NAMESPACE/BROKER');

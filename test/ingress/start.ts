@@ -1,12 +1,15 @@
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { pino } from 'pino';
+import type { OnPermission } from '../../broker/ingress/handshake.ts';
 import { defaultIngressLimits, type IngressLimits } from '../../broker/ingress/limits.ts';
 import { createIngress } from '../../broker/ingress/server.ts';
+import type { Webhook } from '../../broker/ingress/webhook/webhook.ts';
 import { Gatherer } from '../../broker/log/gather.ts';
 import type { Log } from '../../broker/log/log.ts';
 import { toRecord } from '../../event/kafka.ts';
 import { type Clock, systemClock } from '../../runtime/clock.ts';
+import { noSecrets, type Secrets } from '../../runtime/secrets.ts';
 import { FakeLog } from '../log/fake-log.ts';
 
 export interface StartOptions {
@@ -17,6 +20,9 @@ export interface StartOptions {
   readonly waitingBytesMax?: number;
   readonly topic?: string;
   readonly clock?: Clock;
+  readonly secrets?: Secrets;
+  readonly webhooks?: readonly Webhook[];
+  readonly onPermission?: OnPermission;
 }
 
 const emptyTail: Pick<Log, 'ranges' | 'offsetsAt' | 'read'> = {
@@ -28,11 +34,19 @@ const emptyTail: Pick<Log, 'ranges' | 'offsetsAt' | 'read'> = {
 /** An ingress on a port of its own with the broker default/default, over a fake log unless told. */
 export async function startIngress(options: StartOptions = {}) {
   const { limits = {}, log, tail = emptyTail, waitingBytesMax, topic = 'events', clock = systemClock } = options;
+  const { secrets = noSecrets, webhooks, onPermission } = options;
+  const more = { ...(webhooks && { webhooks }), ...(onPermission && { onPermission }) };
   const fake = new FakeLog();
   fake.info = { partitions: 4, retentionMs: null, maxMessageBytes: 1_048_576 + 65_536 };
   const counted = { accepted: [] as string[], refused: [] as string[] };
   const duplicates = { events: 0, forgotten: 0 };
-  const target = { topic, hasForeign: false, deduplicateMs: null as number | null, toRecord };
+  const target = {
+    topic,
+    hasForeign: false,
+    deduplicateMs: null as number | null,
+    verifyWith: null as string | null,
+    toRecord,
+  };
   const state = { ready: true };
   const lines: string[] = [];
   const gatherer = new Gatherer({
@@ -56,6 +70,8 @@ export async function startIngress(options: StartOptions = {}) {
       },
       refused: (broker, reason) => void counted.refused.push(`${broker} ${reason}`),
     },
+    secrets,
+    ...more,
     logger: pino({ level: 'debug' }, { write: (line: string) => void lines.push(line) }),
     ready: () => state.ready,
   });
