@@ -112,6 +112,23 @@ t.test('an answer is read with status, headers and body', async (t) => {
   t.equal(outcome.headers[outcome.headers.indexOf('x-one') + 1], 'a');
 });
 
+t.test('answers that come in pieces, in turn, are kept apart', async (t) => {
+  const sockets: Socket[] = [];
+  const url = await rawServer(t, (socket) => socket.once('data', () => sockets.push(socket)));
+  const one = deliverer(t);
+  const delivery = testDelivery(testTrigger(url));
+  const attempts = [one.attempt(delivery, url, 1), one.attempt(delivery, url, 1)];
+  await until(() => sockets.length === 2, 'both requests');
+  const [first, second] = sockets;
+  first?.write('HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhe');
+  second?.write('HTTP/1.1 200 OK\r\ncontent-length: 12\r\n\r\nsomebody els');
+  // Whichever attempt the server calls the second has its whole answer.
+  await Promise.race(attempts);
+  first?.write('llo');
+  const bodies = (await Promise.all(attempts)).map((outcome) => outcome.kind === 'answered' && String(outcome.body));
+  t.same(bodies.sort(), ['hello', 'somebody els']);
+});
+
 t.test('a redirect is not followed', async (t) => {
   const outcome = await attemptOn(t, { status: 302, headers: { location: 'http://127.0.0.1:1/' } });
   t.match(outcome, { kind: 'answered', status: 302 });
