@@ -122,9 +122,9 @@ function encode(delivery: Delivery, hops: number): { headers: string[]; body: Bu
   const { headers, body } = isStructured(trigger)
     ? encodeStructured(withAttributes(event, added))
     : encodeBinary(event, added);
+  // Knative data plane, Derived (Reply) Events: only who processes replies asks for them.
+  if (delivery.target.kind === 'subscriber') headers.push('prefer', 'reply');
   headers.push(
-    'prefer',
-    'reply',
     'posthorn-trigger',
     `${trigger.namespace}/${trigger.name}`,
     'posthorn-attempt',
