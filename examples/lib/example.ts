@@ -11,6 +11,9 @@ export interface Example {
   readonly defaults: Options;
   readonly services: readonly Service[];
   drafts(): Iterable<Draft>;
+  /** The file of the webhooks that come in, and the folder of secrets; absent where there are none. */
+  readonly webhooks?: string;
+  readonly secrets?: string;
   /** What to try next, shown when the events are sent. */
   next(at: Here): string;
 }

@@ -20,6 +20,8 @@ export interface PosthornSettings {
   readonly data: string;
   /** File that all log lines are appended to. */
   readonly logFile: string;
+  /** The flags that are the example's own. */
+  readonly more: readonly string[];
 }
 
 /**
@@ -27,7 +29,7 @@ export interface PosthornSettings {
  * that are no log line) goes to `show` as well.
  */
 export function posthornProcess(
-  { port, adminPort, triggers, data, logFile }: PosthornSettings,
+  { port, adminPort, triggers, data, logFile, more }: PosthornSettings,
   show: (line: string) => void,
 ): Omit<ProcessSpec, 'onEnd'> {
   const ports = ['--port', String(port), '--admin-port', String(adminPort)];
@@ -36,7 +38,7 @@ export function posthornProcess(
   const env = Object.entries(process.env).filter(([name]) => !name.startsWith('POSTHORN_'));
   return {
     command: process.execPath,
-    args: [bin, 'serve', '--log', 'embedded', ...ports, ...rest],
+    args: [bin, 'serve', '--log', 'embedded', ...ports, ...rest, ...more],
     env: Object.fromEntries(env),
     stopSignal: 'SIGTERM',
     onLine(line) {

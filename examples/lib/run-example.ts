@@ -93,7 +93,8 @@ async function play(example: Example, options: Options, processes: Processes, en
   const triggers = serveTriggers(example, path.join(data, 'triggers'), services, late, end);
 
   const logFile = path.join(data, 'posthorn.log');
-  const settings = { port, adminPort, triggers, data: path.join(data, 'log'), logFile };
+  const more = ownFlags(example);
+  const settings = { port, adminPort, triggers, data: path.join(data, 'log'), logFile, more };
   processes.start({
     ...posthornProcess(settings, (line) => screen.print('posthorn', line)),
     onEnd: (how) => end.abort(new ExampleError(`Posthorn ended: ${how}. Its log lines are in ${logFile}`)),
@@ -114,6 +115,11 @@ async function play(example: Example, options: Options, processes: Processes, en
   console.log(`${example.next(here)}\n\nPress Ctrl-C to end.`);
   await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
   signal.throwIfAborted();
+}
+
+function ownFlags({ folder, webhooks, secrets }: Example): string[] {
+  const flags = webhooks === undefined ? [] : ['--webhooks', path.join(folder, webhooks)];
+  return secrets === undefined ? flags : [...flags, '--secrets', path.join(folder, secrets)];
 }
 
 /** The folder of triggers to serve. Those of late services follow when these listen. */

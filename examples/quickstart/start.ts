@@ -1,5 +1,5 @@
 import { runExample } from '../lib/run-example.ts';
-import { githubEvents } from './github-events.ts';
+import { githubWebhooks } from './github-webhooks.ts';
 
 await runExample(
   {
@@ -20,7 +20,9 @@ await runExample(
       { label: 'PHP', runtime: 'php', file: 'handlers/pushes.php', trigger: 'pushes-to-hello-world.yaml' },
       { label: 'Go', runtime: 'go', file: 'handlers/everything.go', trigger: 'everything-but-ci.yaml' },
     ],
-    drafts: githubEvents,
+    webhooks: 'webhooks.yaml',
+    secrets: 'secrets',
+    drafts: githubWebhooks,
     next: ({ ingress, triggers, server, again }) => `What to try next, in another terminal:
 
 1. Send an event of your own. The handlers in Node and Go print it:

@@ -6,7 +6,7 @@ import { decodeReply } from '../../event/http.ts';
 import { claimPorts } from '../../examples/lib/ports.ts';
 import { Processes } from '../../examples/lib/processes.ts';
 import { installCommand, isInstalled, type Runtime, runtimes } from '../../examples/lib/runtimes.ts';
-import { githubEvents } from '../../examples/quickstart/github-events.ts';
+import { type GithubEvent, githubEvents } from '../../examples/quickstart/github-webhooks.ts';
 import { startSink } from '../support/sink.ts';
 import { until } from '../support/until.ts';
 import { compileGoHandler, slowMs } from './terminal.ts';
@@ -65,13 +65,16 @@ const handlers: readonly HandlerCase[] = [
 for (const { runtime, file, type, prints, refuses } of handlers) {
   t.test(`${file} prints an event, refuses what it can't read, and goes on`, async (t) => {
     const handler = await startHandler(t, runtime, file);
-    const draft = [...githubEvents()].find((one) => one.type === type);
-    const headers = { 'ce-type': type, 'ce-source': draft?.source ?? '', 'content-type': 'application/json' };
+    const isOfType = ({ name, payload: { action } }: GithubEvent): boolean =>
+      ['com.github', name, ...(action === undefined ? [] : [action])].join('.') === type;
+    const payload = [...githubEvents()].find(isOfType)?.payload;
+    const source = payload?.repository?.html_url ?? '';
+    const headers = { 'ce-type': type, 'ce-source': source, 'content-type': 'application/json' };
 
     t.equal((await handler.post('not JSON', headers)).status, refuses);
     t.equal((await handler.post('{"half": 1}', headers)).status, refuses);
     t.equal((await handler.post('', headers)).status, refuses, 'no data');
-    const { status } = await handler.post(JSON.stringify(draft?.data), headers);
+    const { status } = await handler.post(JSON.stringify(payload), headers);
 
     t.ok(status === 200 || status === 204, `answers ${status}`);
     await until(() => handler.lines.some((line) => line.startsWith(prints)), `${file} prints ${prints}`);

@@ -4,8 +4,7 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import t, { type Test } from 'tap';
-import type { Draft } from '../../examples/lib/send.ts';
-import { githubEvents } from '../../examples/quickstart/github-events.ts';
+import { type GithubEvent, githubEvents } from '../../examples/quickstart/github-webhooks.ts';
 import { until } from '../support/until.ts';
 import {
   atTerminal,
@@ -25,11 +24,12 @@ const root = path.resolve(import.meta.dirname, '../..');
 const anyPorts = ['--port', '0', '--admin-port', '0', '--service-port', '0', '--patience', '150'];
 
 /** What the triggers of the quickstart say, in other words. */
-const expected: Readonly<Record<string, (event: Draft) => boolean>> = {
-  Node: ({ type }) => type.startsWith('com.github.issues.'),
-  Python: ({ type }) => type === 'com.github.pull_request.opened',
-  PHP: ({ type, source }) => type === 'com.github.push' && source === 'https://github.com/Codertocat/Hello-World',
-  Go: ({ type }) => !/^com\.github\.(check_|workflow_|status$)/.test(type),
+const expected: Readonly<Record<string, (event: GithubEvent) => boolean>> = {
+  Node: ({ name, payload }) => name === 'issues' && payload.action !== undefined,
+  Python: ({ name, payload }) => name === 'pull_request' && payload.action === 'opened',
+  PHP: ({ name, payload }) =>
+    name === 'push' && payload.repository?.html_url === 'https://github.com/Codertocat/Hello-World',
+  Go: ({ name }) => !/^(check_|workflow_|status$)/.test(name),
 };
 
 await compileGoHandler(t);
