@@ -1,5 +1,6 @@
 /** Where a record lies, and when it was appended, in milliseconds since 1970. */
 export interface Place {
+  readonly topic: string;
   readonly partition: number;
   readonly offset: number;
   readonly timestampMs: number;

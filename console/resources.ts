@@ -1,6 +1,6 @@
 import type { Registry } from '../broker/trigger/registry.ts';
 import type { StoredTrigger } from '../broker/trigger/registry-state.ts';
-import type { BrokerName, Manifest } from '../broker/trigger/trigger.ts';
+import type { BrokerName, DeliveryPolicy, Manifest } from '../broker/trigger/trigger.ts';
 
 /** A Trigger or Broker as the API shows it: the manifest as applied, and what Posthorn knows of it in Knative's fields. */
 export interface Resource extends Manifest {
@@ -33,7 +33,7 @@ export function triggerResource(broker: BrokerName, stored: StoredTrigger): Reso
       appliedAt: new Date(stored.appliedAtMs).toISOString(),
       // The last one that could be read is the one in force.
       observedGeneration: trigger?.generation ?? 0,
-      ...(trigger && { subscriberUri: trigger.subscriberUri }),
+      ...(trigger && { subscriberUri: trigger.subscriberUri, ...deadLetterSinkOf(trigger.delivery) }),
       conditions: [ready(problem === null ? null : { reason: 'Unreadable', message: problem })],
     },
   };
@@ -52,11 +52,17 @@ export function brokerResource(registry: Registry): Resource {
       owner: stored?.owner ?? null,
       appliedAt: stored ? new Date(stored.appliedAtMs).toISOString() : null,
       observedGeneration: stored?.generation ?? 0,
-      topic: registry.topics().events,
+      topic: registry.topics().eventTopics.join(),
       triggers: triggers.size,
+      ...deadLetterSinkOf(stored?.broker?.delivery ?? null),
       conditions: [ready(unreadable ?? (registry.isFresh() ? null : stale))],
     },
   };
+}
+
+/** Knative control plane, Broker and Trigger Lifecycle: the resolved URL. */
+function deadLetterSinkOf(delivery: DeliveryPolicy | null): { readonly deadLetterSinkUri?: string } {
+  return delivery?.deadLetterSinkUri ? { deadLetterSinkUri: delivery.deadLetterSinkUri } : {};
 }
 
 interface Revised {

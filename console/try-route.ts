@@ -1,6 +1,7 @@
 import { Readable } from 'node:stream';
 import type { FastifyInstance } from 'fastify';
 import type { Brokers } from '../broker/brokers.ts';
+import { eventReader } from '../broker/records.ts';
 import { type ParsedDocument, type Problem, parseManifests, triggerFromManifest } from '../broker/trigger/manifest.ts';
 import { hasErrors } from '../broker/trigger/manifest-files.ts';
 import { findTrigger, fullName } from '../broker/trigger/registry-plan.ts';
@@ -27,7 +28,7 @@ export interface Tried {
   readonly namespace: string;
   readonly name: string;
   readonly broker: string;
-  readonly topic: string;
+  readonly topics: readonly string[];
   /** RFC 3339. */
   readonly since: string;
   /** The generation of the running version; null where there is none. */
@@ -145,17 +146,20 @@ function readRequest(
     trigger,
   );
   const running = found && fullName(found.broker) === fullName(broker) ? found.stored.trigger : null;
-  const topic = registry.topics().events;
+  const { eventTopics: topics } = registry.topics();
   return {
     tried: {
       namespace: trigger.namespace,
       name: trigger.name,
       broker: trigger.broker,
-      topic,
+      topics,
       since: new Date(since.sinceMs).toISOString(),
       running: running?.generation ?? null,
     },
-    options: { topic, sinceMs: since.sinceMs, tried: trigger, running, samplesMax: Number(samples), clock },
+    options: {
+      ...{ topics, readEvent: eventReader(broker, registry.snapshot().broker) },
+      ...{ sinceMs: since.sinceMs, tried: trigger, running, samplesMax: Number(samples), clock },
+    },
   };
 }
 

@@ -1,16 +1,17 @@
 import { EventData } from '../broker/filter/data/event-data.ts';
 import { byNearness, explain, type Reason } from '../broker/filter/explain.ts';
 import { compileVerdict, type Filtering, type Verdict } from '../broker/filter/verdict.ts';
-import type { Log, LogRecord } from '../broker/log/log.ts';
+import type { Log, LogRecord, TopicPartition } from '../broker/log/log.ts';
+import type { ReadEvent } from '../broker/records.ts';
 import { EventError } from '../event/errors.ts';
 import type { CloudEvent } from '../event/event.ts';
-import { fromRecord } from '../event/kafka.ts';
 import { type Clock, sleep } from '../runtime/clock.ts';
 import { Newest, type Place } from './newest.ts';
 
 export interface TryOptions {
   readonly log: Pick<Log, 'ranges' | 'offsetsAt' | 'read'>;
-  readonly topic: string;
+  readonly topics: readonly string[];
+  readonly readEvent: ReadEvent;
   /** Events that were appended then or later, up to the end of the log as it is now; milliseconds since 1970. */
   readonly sinceMs: number;
   readonly tried: Filtering;
@@ -58,6 +59,7 @@ export interface TryResult {
 export interface TrySample {
   /** When it was appended, RFC 3339. */
   readonly appendedAt: string;
+  readonly topic: string;
   readonly partition: number;
   readonly offset: number;
   readonly id: string;
@@ -79,18 +81,23 @@ const unmatchedTypesMax = 50;
 
 /** One look at the log: where the reading of each partition begins and ends. */
 export interface TryPlan {
-  readonly ranges: readonly { readonly partition: number; readonly from: number; readonly end: number }[];
+  readonly ranges: readonly (TopicPartition & { readonly from: number; readonly end: number })[];
   readonly total: number;
 }
 
 /** @throws what the log throws */
-export async function planTry({ log, topic, sinceMs }: TryOptions): Promise<TryPlan> {
-  const ranges = await log.ranges(topic);
-  const starts = new Map((await log.offsetsAt(topic, sinceMs)).map(({ partition, offset }) => [partition, offset]));
-  const planned = ranges.map(({ partition, start, end }) => {
-    return { partition, from: Math.min(end, Math.max(start, starts.get(partition) ?? start)), end };
-  });
-  return { ranges: planned, total: planned.reduce((sum, { from, end }) => sum + end - from, 0) };
+export async function planTry({ log, topics, sinceMs }: TryOptions): Promise<TryPlan> {
+  const planned = await Promise.all(
+    topics.map(async (topic) => {
+      const ranges = await log.ranges(topic);
+      const starts = new Map((await log.offsetsAt(topic, sinceMs)).map(({ partition, offset }) => [partition, offset]));
+      return ranges.map(({ partition, start, end }) => {
+        return { topic, partition, from: Math.min(end, Math.max(start, starts.get(partition) ?? start)), end };
+      });
+    }),
+  );
+  const ranges = planned.flat();
+  return { ranges, total: ranges.reduce((sum, { from, end }) => sum + end - from, 0) };
 }
 
 /**
@@ -101,16 +108,16 @@ export async function planTry({ log, topic, sinceMs }: TryOptions): Promise<TryP
  * @throws what the log throws
  */
 export async function* runTry(options: TryOptions, plan: TryPlan): AsyncGenerator<TryProgress, TryResult | null> {
-  const { log, topic, clock, signal } = options;
+  const { log, clock, signal } = options;
   const tally = new Tally(options);
   let read = 0;
-  for (const { partition, from, end } of plan.ranges) {
+  for (const { topic, partition, from, end } of plan.ranges) {
     for (let at = from; at < end; ) {
       const { records, nextOffset } = await log.read(topic, partition, at, readMaxBytes);
       let startMs = clock.monotonic();
       for (const record of records) {
         if (record.offset >= end) break;
-        tally.add(record, partition);
+        tally.add(record, { topic, partition });
         const workedMs = clock.monotonic() - startMs;
         if (workedMs < sliceMs) continue;
         await sleep(clock, workedMs, signal);
@@ -158,14 +165,14 @@ class Tally {
     return this.#matched.count;
   }
 
-  add(record: LogRecord, partition: number): void {
-    const event = eventOf(record);
+  add(record: LogRecord, { topic, partition }: TopicPartition): void {
+    const event = this.#eventOf(record, { topic, partition });
     if (event === null) {
       this.#unreadable += 1;
       return;
     }
     this.#events += 1;
-    const place = { partition, offset: record.offset, timestampMs: record.timestampMs };
+    const place = { topic, partition, offset: record.offset, timestampMs: record.timestampMs };
     const data = new EventData(event);
     const verdict = this.#judge(event, data);
     const matches = verdict === 'passes';
@@ -232,25 +239,36 @@ class Tally {
   }
 
   /** The event once more; null where retention has deleted it meanwhile. */
-  async #read({ partition, offset }: Place): Promise<CloudEvent | null> {
-    const { log, topic, signal } = this.#options;
+  async #read({ topic, partition, offset }: Place): Promise<CloudEvent | null> {
+    const { log, signal } = this.#options;
     if (signal.aborted) return null;
     const { records } = await log.read(topic, partition, offset, 1);
     const record = records.find((one) => one.offset === offset);
-    return record === undefined ? null : eventOf(record);
+    return record === undefined ? null : this.#eventOf(record, { topic, partition });
+  }
+
+  #eventOf(record: LogRecord, at: TopicPartition): CloudEvent | null {
+    try {
+      return this.#options.readEvent(record, at);
+    } catch (error) {
+      if (error instanceof EventError) return null;
+      throw error;
+    }
   }
 }
 
-function sampleOf({ partition, offset, timestampMs }: Place, event: CloudEvent, reasons: readonly Reason[]): TrySample {
+function sampleOf(place: Place, event: CloudEvent, reasons: readonly Reason[]): TrySample {
+  const { topic, partition, offset, timestampMs } = place;
   const { id, source, type, subject = null } = event.attributes;
-  return { appendedAt: new Date(timestampMs).toISOString(), partition, offset, id, source, type, subject, reasons };
-}
-
-function eventOf(record: LogRecord): CloudEvent | null {
-  try {
-    return fromRecord(record);
-  } catch (error) {
-    if (error instanceof EventError) return null;
-    throw error;
-  }
+  return {
+    appendedAt: new Date(timestampMs).toISOString(),
+    topic,
+    partition,
+    offset,
+    id,
+    source,
+    type,
+    subject,
+    reasons,
+  };
 }

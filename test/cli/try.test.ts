@@ -122,7 +122,7 @@ t.test('-o json has the counts and the samples', async (t) => {
   const { code, stdout } = await run('changed.yaml', ['-o', 'json', '--samples', '1']);
   t.equal(code, 0);
   t.match(JSON.parse(stdout), {
-    tried: { namespace: 'default', name: 'orders', broker: 'default', topic, running: null },
+    tried: { namespace: 'default', name: 'orders', broker: 'default', topics: [topic], running: null },
     result: { events: 3, matched: 1, compared: null, samples: { matched: [{ id: 'a' }], unmatched: [{ id: 'b' }] } },
   });
 });
@@ -178,7 +178,7 @@ async function scripted(t: Test, lines: readonly object[], last: Promise<void>) 
 }
 
 t.test('the progress is shown at a terminal, and an answer that breaks off is an error', async (t) => {
-  const tried = { namespace: 'default', name: 'orders', broker: 'default', topic, since: '', running: null };
+  const tried = { namespace: 'default', name: 'orders', broker: 'default', topics: [topic], since: '', running: null };
   const progress = { read: 250, total: 1_000, matched: 7 };
   const problem = { status: 503, title: 'Service Unavailable', detail: 'Posthorn is stopping', type: 'about:blank' };
   const gate = Promise.withResolvers<void>();

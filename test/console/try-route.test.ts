@@ -71,7 +71,7 @@ t.test(
     // A connection that was kept open would hold up a Posthorn that stops.
     t.match(first, { status: 200, type: /^application\/x-ndjson/, connection: 'close' });
     t.match(first.lines[0], {
-      tried: { namespace: 'default', name: 'orders', broker: 'default', topic, running: null },
+      tried: { namespace: 'default', name: 'orders', broker: 'default', topics: [topic], running: null },
     });
     t.match(first.lines[1], { progress: { total: 4 } });
     t.match(first.lines.at(-1), { result: { events: 4, matched: 1, compared: null } });

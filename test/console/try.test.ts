@@ -1,12 +1,14 @@
 import t, { type Test } from 'tap';
 import type { Filtering } from '../../broker/filter/verdict.ts';
 import type { Log, LogRecord } from '../../broker/log/log.ts';
+import { eventReader } from '../../broker/records.ts';
 import { planTry, runTry, type TryOptions, type TryProgress, type TryResult } from '../../console/try.ts';
-import { toRecord } from '../../event/kafka.ts';
+import { fromRecord, toRecord } from '../../event/kafka.ts';
 import type { Clock } from '../../runtime/clock.ts';
 import { systemClock } from '../../runtime/clock.ts';
 import { eventWith } from '../filter/sample.ts';
 import { openLog } from '../registry/setup.ts';
+import { brokerOf } from '../support/brokers.ts';
 
 const topic = 'events';
 const baseMs = Date.UTC(2026, 0, 1);
@@ -19,7 +21,15 @@ async function tried(
   options: Pick<TryOptions, 'log'> & Partial<TryOptions>,
 ): Promise<{ result: TryResult | null; steps: TryProgress[] }> {
   const whole: TryOptions = {
-    ...{ topic, sinceMs: 0, tried: created, running: null, samplesMax: 5, clock: systemClock },
+    ...{
+      topics: [topic],
+      readEvent: fromRecord,
+      sinceMs: 0,
+      tried: created,
+      running: null,
+      samplesMax: 5,
+      clock: systemClock,
+    },
     signal: new AbortController().signal,
     ...options,
   };
@@ -52,6 +62,24 @@ async function logWith(t: Test, events: readonly Given[]): Promise<Log> {
 }
 
 const ids = (samples: readonly { readonly id: string }[] | undefined): string[] => (samples ?? []).map(({ id }) => id);
+
+t.test('the topics of a broker are tried together, their records read as its lanes read them', async (t) => {
+  const log = await openLog(t);
+  const topics = ['eqiad.pages', 'codfw.pages'];
+  for (const [n, name] of topics.entries()) {
+    await log.ensureTopic(name, { ...spec, partitions: 1 });
+    const record = { key: null, headers: {}, timestampMs: baseMs + n * 1_000 };
+    await log.append(name, 0, [{ ...record, value: Buffer.from('{"kind":"order.created"}') }]);
+    await log.append(name, 0, [{ ...record, value: Buffer.from('?') }]);
+  }
+  const readEvent = eventReader({ namespace: 'default', name: 'pages' }, brokerOf(topics, 'type: /kind'));
+  const { result } = await tried({ log, topics, readEvent });
+  t.match(result, { events: 2, unreadable: 2, matched: 2 });
+  t.match(result?.samples.matched, [
+    { topic: 'eqiad.pages', partition: 0, offset: 0, source: /#eqiad\.pages$/ },
+    { topic: 'codfw.pages', partition: 0, offset: 0, source: /#codfw\.pages$/ },
+  ]);
+});
 
 t.test('it counts what matches, in all partitions, and shows the newest, newest last', async (t) => {
   const types = Array.from({ length: 30 }, (_, n) => ({ type: n % 2 === 0 ? 'order.created' : 'order.deleted' }));
