@@ -38,9 +38,14 @@ export function* githubEvents(): Generator<GithubEvent> {
   }
 }
 
-/** The same as GitHub posts them, signed with the secret that is set there and in `secrets/github`. */
-export function* githubWebhooks(): Generator<WebhookDraft> {
-  const secret = readFileSync(path.join(import.meta.dirname, 'secrets/github'), 'utf8').trim();
+/**
+ * The same as GitHub posts them, signed.
+ * @param secretFile holds the secret that both sides know
+ */
+export function* githubWebhooks(
+  secretFile: string = path.join(import.meta.dirname, 'secrets/github'),
+): Generator<WebhookDraft> {
+  const secret = readFileSync(secretFile, 'utf8').trim();
   for (const { name, payload } of githubEvents()) {
     const body = JSON.stringify(payload);
     yield {

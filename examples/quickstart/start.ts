@@ -22,7 +22,7 @@ await runExample(
     ],
     webhooks: 'webhooks.yaml',
     secrets: 'secrets',
-    drafts: githubWebhooks,
+    drafts: () => githubWebhooks(),
     next: ({ ingress, triggers, server, again }) => `What to try next, in another terminal:
 
 1. Send an event of your own. The handlers in Node and Go print it:
