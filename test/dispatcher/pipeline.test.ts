@@ -1,6 +1,8 @@
 import t from 'tap';
 import { RecordTooLargeError } from '../../broker/log/errors.ts';
 import type { NewRecord } from '../../broker/log/log.ts';
+import { brokerTopics } from '../../broker/topics.ts';
+import type { Registry } from '../../broker/trigger/registry.ts';
 import { defaultDelivery } from '../../broker/trigger/trigger.ts';
 import { type Delivery, type Outcome, RevokedError } from '../../dispatcher/fate.ts';
 import { fromRetryRecord } from '../../dispatcher/retry.ts';
@@ -153,6 +155,25 @@ t.test('a reply that the events topic can not hold is dead-lettered, and the del
   );
   t.match(text(appended[0]?.record, 'posthorn-reason'), /^reply too large/);
   t.equal(text(appended[0]?.record, 'ce_id'), 'r', 'the reply itself');
+});
+
+t.test('a reply waits for a broker that is not known here yet, and the subscriber is not called again', async (t) => {
+  const replyTo = { namespace: 'wiki', name: 'contents' };
+  const toOther = testTrigger(trigger.subscriberUri, { replyTo });
+  const { run, clock, answers, attempts, appended, others } = startPipeline([toOther]);
+  answers.set(
+    trigger.subscriberUri,
+    answered(200, ['ce-specversion', '1.0', 'ce-id', 'r', 'ce-source', '/h', 'ce-type', 'r']),
+  );
+  const held = run(testDelivery(toOther));
+  await clock.advance(5_000);
+  t.equal(held.state, 'held');
+  const names = brokerTopics('posthorn', replyTo);
+  others.set('wiki/contents', { snapshot: () => ({ broker: null }), topics: () => names } as unknown as Registry);
+  await clock.advance(1_000);
+  t.equal(held.state, 'settled');
+  t.equal(attempts.length, 1);
+  t.match(appended, [{ topic: 'posthorn.wiki.contents', record: { headers: { ce_id: 'r', ce_posthornhops: '1' } } }]);
 });
 
 t.test('a dead letter sink that fails is tried again through the retry topic, with what is to be said', async (t) => {

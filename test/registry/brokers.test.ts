@@ -188,6 +188,61 @@ t.test('an external topic must exist, is not made, and stays', async (t) => {
   t.match(none.problems, [{ message: /fixed once set/ }]);
 });
 
+t.test('several external topics must all exist, and stay as they are, their order included', async (t) => {
+  const log = await openLog(t);
+  const brokers = await startBrokers(t, log);
+  const external = (topics: string) =>
+    brokerText('pages', { annotations: `kafka.eventing.knative.dev/external.topic: ${topics}` });
+  await log.ensureTopic('eqiad.pages', { partitions: 2, retentionMs: null, maxMessageBytes: 100_000 });
+  const missing = await refusal(applyTexts(brokers, [external('eqiad.pages,codfw.pages')]));
+  t.match(missing.problems, [{ message: /no topic codfw\.pages; make it first/ }]);
+  await log.ensureTopic('codfw.pages', { partitions: 1, retentionMs: null, maxMessageBytes: 500_000 });
+  await log.append('eqiad.pages', 1, [{ key: null, value: null, headers: {} }]);
+  await log.append('codfw.pages', 0, [{ key: null, value: null, headers: {} }]);
+  const own = triggerText('own', { broker: 'pages', annotations: 'posthorn.dev/consumer-group: own' });
+  await applyTexts(brokers, [external('eqiad.pages,codfw.pages'), own]);
+  const registry = brokers.get('default', 'pages');
+  t.strictSame(registry?.topics().eventTopics, ['eqiad.pages', 'codfw.pages']);
+  t.equal(registry?.topics().events, 'eqiad.pages', 'the first is appended to');
+  const retries = await log.describeTopic('posthorn.default.pages._retry.own');
+  t.equal(retries.maxMessageBytes, 500_000 + 65_536, 'whatever the largest holds fits the retry topic');
+  const [trigger] = registry?.snapshot().triggers.values() ?? [];
+  t.strictSame(trigger?.laneSpans, [{ group: 'own', from: { 'eqiad.pages': [0, 1], 'codfw.pages': [1] } }]);
+  for (const topics of ['eqiad.pages', 'codfw.pages,eqiad.pages']) {
+    const other = await refusal(applyTexts(brokers, [external(topics)]));
+    t.match(other.problems, [{ message: /fixed once set, and broker default\/pages has eqiad\.pages,codfw\.pages/ }]);
+  }
+});
+
+t.test('replies go to a broker that there is', async (t) => {
+  const brokers = await startBrokers(t, await openLog(t));
+  const trigger = triggerText('a', { annotations: 'posthorn.dev/reply-to: wiki/contents' });
+  const { problems } = await refusal(applyTexts(brokers, [trigger]));
+  t.match(problems, [
+    { line: 6, column: 28, field: /reply-to/, message: /^no broker wiki\/contents; make it by applying/ },
+  ]);
+  const contents = brokerText('contents').replace('metadata:', 'metadata:\n  namespace: wiki');
+  await applyTexts(brokers, [trigger, contents]);
+  const [applied] = brokers.get('default', 'default')?.snapshot().triggers.values() ?? [];
+  t.strictSame(applied?.replyTo, { namespace: 'wiki', name: 'contents' });
+});
+
+t.test('a topic of our own that holds plain records goes on being read so; one of others may change', async (t) => {
+  const log = await openLog(t);
+  await log.ensureTopic('outside', { partitions: 1, retentionMs: null, maxMessageBytes: 99_999 });
+  const brokers = await startBrokers(t, log);
+  const outside = 'kafka.eventing.knative.dev/external.topic: outside';
+  const data = 'posthorn.dev/value-format: data';
+  await applyTexts(brokers, [brokerText('own', { annotations: data })]);
+  const { problems } = await refusal(applyTexts(brokers, [brokerText('own')]));
+  t.match(problems, [
+    { field: /value-format/, message: /^must stay data: the topic of broker default\/own holds records/ },
+  ]);
+  await applyTexts(brokers, [brokerText('theirs', { annotations: `${outside}\n    ${data}` })]);
+  await applyTexts(brokers, [brokerText('theirs', { annotations: outside })]);
+  t.equal(brokers.get('default', 'theirs')?.snapshot().broker?.valueFormat, 'cloudevent');
+});
+
 t.test('default/default takes an external topic only while its own was never used', async (t) => {
   const log = await openLog(t);
   await log.ensureTopic('outside', { partitions: 1, retentionMs: null, maxMessageBytes: 99_999 });

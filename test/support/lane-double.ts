@@ -2,7 +2,7 @@ import { TriggerIndex } from '../../broker/filter/trigger-index.ts';
 import type { LogRecord } from '../../broker/log/log.ts';
 import { brokerTopics } from '../../broker/topics.ts';
 import type { Registry, RegistrySnapshot } from '../../broker/trigger/registry.ts';
-import type { Trigger } from '../../broker/trigger/trigger.ts';
+import type { Broker, Trigger } from '../../broker/trigger/trigger.ts';
 import type { Delivery, GivenUp, Hold, Target } from '../../dispatcher/fate.ts';
 import type { LaneOptions } from '../../dispatcher/lane/lane.ts';
 import type { Pipeline } from '../../dispatcher/pipeline.ts';
@@ -69,8 +69,8 @@ export class LaneDouble {
     };
   }
 
-  setTriggers(triggers: readonly Trigger[]): void {
-    this.#snapshot = snapshotOf(triggers);
+  setTriggers(triggers: readonly Trigger[], broker: Broker | null = null): void {
+    this.#snapshot = snapshotOf(triggers, broker);
   }
 
   setFresh(isFresh: boolean): void {
@@ -175,9 +175,9 @@ export class LaneDouble {
   }
 }
 
-function snapshotOf(triggers: readonly Trigger[]): RegistrySnapshot {
+function snapshotOf(triggers: readonly Trigger[], broker: Broker | null = null): RegistrySnapshot {
   return {
-    broker: null,
+    broker,
     triggers: new Map(triggers.map((trigger) => [trigger.uid, trigger])),
     index: new TriggerIndex(triggers),
     unreadable: new Set(),
