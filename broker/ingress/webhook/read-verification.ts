@@ -6,7 +6,7 @@ import type { Provider } from './providers.ts';
 import { type SignedPart, textKey, toleranceDefaultMs, type Verification } from './verify.ts';
 
 /** Of each scheme, what `verify` may say beside it. */
-const schemes = {
+export const schemes = {
   none: [],
   hmac: ['header', 'prefix', 'algorithm', 'encoding', 'signed', 'timestampHeader', 'tolerance'],
   stripe: ['header', 'tolerance'],

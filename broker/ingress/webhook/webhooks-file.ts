@@ -10,7 +10,7 @@ import { readVerification } from './read-verification.ts';
 import { parseRequestText, type RequestText } from './text.ts';
 import { type MappedName, mappedNames, type Webhook } from './webhook.ts';
 
-const entryFields = ['path', 'broker', 'provider', 'secret', 'verify', ...mappedNames];
+export const entryFields = ['path', 'broker', 'provider', 'secret', 'verify', ...mappedNames];
 
 /**
  * Reads the file of webhooks, whose form docs/webhooks.md has.
