@@ -39,8 +39,13 @@ export class Intake {
   }
 
   receive(taken: TakenRecord): void {
-    this.#waiting.push(taken);
-    this.#handOn();
+    if (this.#waiting.length > 0 || !this.#options.registry.isFresh() || this.#closing.signal.aborted) {
+      this.#waiting.push(taken);
+      this.#handOn();
+      return;
+    }
+    const decoded = this.#decode(taken);
+    if (decoded !== null) this.#onEvents([decoded]);
   }
 
   /** Lets go of what is another's by now. */
@@ -78,13 +83,12 @@ export class Intake {
     }
     const taken = this.#waiting;
     this.#waiting = [];
-    const events: DecodedRecord[] = [];
-    for (const one of taken) this.#decode(one, events);
+    const events = taken.map((one) => this.#decode(one)).filter((one) => one !== null);
     if (events.length > 0) this.#onEvents(events);
   }
 
-  /** A record that is no event goes raw to the dead letters. */
-  #decode(taken: TakenRecord, into: DecodedRecord[]): void {
+  /** Null for a record that is no event, which goes raw to the dead letters. */
+  #decode(taken: TakenRecord): DecodedRecord | null {
     const { record } = taken;
     const origin = originOf(taken, this.#options.clock);
     let event: CloudEvent;
@@ -92,10 +96,10 @@ export class Intake {
       event = this.#reader()(record, taken);
     } catch (error) {
       this.#options.pipeline.unreadable(record, origin, messageOf(error), taken);
-      return;
+      return null;
     }
     if (Number.isNaN(deliverAtOf(event))) this.#timeIgnored();
-    into.push({ taken, event, origin });
+    return { taken, event, origin };
   }
 
   #reader(): ReadEvent {

@@ -18,7 +18,7 @@ export function* pageChanges(): Generator<Draft> {
     yield {
       id,
       source: `https://${change.meta.domain}`,
-      type: 'org.wikimedia.mediawiki.page_change.v1',
+      type: 'mediawiki.page_change.v1',
       subject: change.page.page_title,
       data: { ...change, meta: { ...change.meta, id, dt: new Date().toISOString() } },
     };

@@ -32,7 +32,7 @@ await runExample(
 
    curl -i ${ingress} -H 'content-type: application/json' \\
      -H 'ce-specversion: 1.0' -H 'ce-id: 1' -H 'ce-source: https://wiki.example.org' \\
-     -H 'ce-type: org.wikimedia.mediawiki.page_change.v1' \\
+     -H 'ce-type: mediawiki.page_change.v1' \\
      --data-binary @examples/page-change/events/2-create-post-horn.json
 
 2. See the triggers:
@@ -44,7 +44,7 @@ await runExample(
    sed 's/1002/1/' examples/page-change/events/2-create-post-horn.json |
      curl -i ${ingress} -H 'content-type: application/json' \\
        -H 'ce-specversion: 1.0' -H 'ce-id: 2' -H 'ce-source: https://wiki.example.org' \\
-       -H 'ce-type: org.wikimedia.mediawiki.page_change.v1' --data-binary @-
+       -H 'ce-type: mediawiki.page_change.v1' --data-binary @-
    curl -s ${admin}/metrics | grep -E '^posthorn_retr(ies|y_backlog).* [1-9]'`,
   },
   process.argv.slice(2),

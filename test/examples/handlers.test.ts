@@ -99,12 +99,13 @@ t.test('the enricher answers a page change with an event that has the text of th
   );
   t.match(reply?.attributes, {
     id: 'abc-content',
-    type: 'org.wikimedia.mediawiki.page_content_change.v1',
+    type: 'mediawiki.page_content_change.v1',
     source: '/examples/page-change/enrich',
     subject: 'Zürich',
   });
   const data = JSON.parse(reply?.data?.toString() ?? '') as unknown;
   t.match(data, {
+    meta: { id: 'abc-content', stream: 'mediawiki.page_content_change.v1' },
     page: { page_title: 'Zürich', categories: ['Cities in Switzerland'] },
     revision: { content_slots: { main: { content_body: /largest city/ } } },
   });

@@ -35,13 +35,15 @@ export async function kafkaRemains(options: KafkaRemainsOptions): Promise<Remain
   const { log, topics, triggers } = options;
   const records = new Map<string, Numbered[]>();
   const appended: number[][] = [];
-  for (const { partition } of await log.ranges(topics.events)) {
-    const its: Numbered[] = [];
-    for await (const record of recordsOf(log, topics.events, partition)) {
-      its.push({ offset: record.offset, event: numberOf(record), attempt: 1 });
+  for (const topic of topics.eventTopics) {
+    for (const { partition } of await log.ranges(topic)) {
+      const its: Numbered[] = [];
+      for await (const record of recordsOf(log, topic, partition)) {
+        its.push({ offset: record.offset, event: numberOf(record), attempt: 1 });
+      }
+      records.set(`${topic}/${partition}`, its);
+      appended.push(its.map(({ event }) => event));
     }
-    records.set(`${topics.events}/${partition}`, its);
-    appended.push(its.map(({ event }) => event));
   }
   const retried = new Map<string, Map<number, number>>();
   const retriesTwice = new Map<string, Map<number, number>>();
@@ -72,12 +74,12 @@ function exposureOf(
   const wasThere = ({ event }: Numbered): boolean => (ledger.sent.get(event)?.sentAtMs ?? 0) <= atMs;
   const its = unsettledOf(records.get(`${topic}/${partition}`) ?? [], committed).filter(wasThere);
   const concerned = triggers.filter(({ name, lane }) =>
-    topic === topics.events
+    topics.eventTopics.includes(topic)
       ? group === (lane === 'shared' ? topics.sharedGroup : topics.ownGroup(name))
       : topic === topics.retry(name),
   );
   return {
-    ...{ atMs, cause, from, isRetry: topic !== topics.events },
+    ...{ atMs, cause, from, isRetry: !topics.eventTopics.includes(topic) },
     triggers: concerned.map(({ name }) => name),
     events: attemptsByEvent(its),
   };

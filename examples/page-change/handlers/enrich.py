@@ -22,7 +22,7 @@ class Handler(BaseHTTPRequestHandler):
             change = json.loads(body)
             if change["page_change_kind"] == "delete":
                 return self.answer(204)  # no text to add, so no event in answer
-            revision = change["revision"]
+            meta, revision = change["meta"], change["revision"]
             with urllib.request.urlopen(f'{WIKI_API}/revision/{revision["rev_id"]}', timeout=5) as found:
                 page = json.load(found)
         except OSError as error:  # the API is away or has not got the revision yet: Posthorn tries again later
@@ -33,15 +33,16 @@ class Handler(BaseHTTPRequestHandler):
 
         revision["content_slots"]["main"]["content_body"] = page["source"]
         change["page"]["categories"] = page["categories"]
+        # Made of the first event's id: should that be delivered twice, both answers are the same event.
+        meta |= {"id": self.headers["ce-id"] + "-content", "stream": "mediawiki.page_content_change.v1"}
         print("enriched", change["page"]["page_title"], flush=True)
         self.answer(
             200,
             {
                 "ce-specversion": "1.0",
-                # Made of the first event's id: should that be delivered twice, both answers are the same event.
-                "ce-id": self.headers["ce-id"] + "-content",
+                "ce-id": meta["id"],
                 "ce-source": "/examples/page-change/enrich",
-                "ce-type": "org.wikimedia.mediawiki.page_content_change.v1",
+                "ce-type": meta["stream"],
                 "ce-subject": quote(change["page"]["page_title"]),
                 "Content-Type": "application/json",
             },
