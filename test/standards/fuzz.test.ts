@@ -12,7 +12,7 @@ import { fuzzedRequest } from './fuzz-requests.ts';
 import { assertSame, receive } from './receiver.ts';
 
 /** Requests under way at once. */
-const senders = 16;
+const senders = 64;
 
 t.test(
   'whatever is sent to the ingress, it answers no 5xx, stays up, and accepts nothing that is invalid',
