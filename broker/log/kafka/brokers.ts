@@ -75,7 +75,7 @@ export class Brokers {
     for (const { address } of sorted) {
       const line = this.#line(address);
       try {
-        await Promise.race([line.connected, line.dropped]);
+        await unlessDropped(line, line.connected);
       } catch (error) {
         this.#drop(line);
         failure = error;
@@ -107,7 +107,7 @@ export class Brokers {
     try {
       await line.connected;
       // kafkajs has paths on which an attempt to connect never ends; a dropped line ends them all.
-      return await Promise.race([line.connection.send(api, payload, decode), line.dropped]);
+      return await unlessDropped(line, line.connection.send(api, payload, decode));
     } catch (error) {
       this.#drop(line);
       throw error;
@@ -139,16 +139,16 @@ interface Line {
   readonly key: string;
   readonly connection: Connection;
   readonly connected: Promise<void>;
-  /** Rejects when the line is dropped. */
-  readonly dropped: Promise<never>;
+  /** Calls back once when the line is dropped, unless that is taken back. @returns takes it back */
+  onDrop(callback: (reason: Error) => void): () => void;
   isDropped(): boolean;
   drop(): Promise<void>;
 }
 
 function openLine(address: Address, options: ConnectionOptions, logger: Logger): Line {
   const sockets = new Set<Socket>();
-  const { promise: dropped, reject } = Promise.withResolvers<never>();
-  dropped.catch(() => {});
+  const waiting = new Set<(reason: Error) => void>();
+  const dropped = new Error(`the connection to ${keyOf(address)} was dropped`);
   let isDropped = false;
 
   const factory: SocketFactory = ({ host, port, ssl, onConnect }) => {
@@ -166,7 +166,8 @@ function openLine(address: Address, options: ConnectionOptions, logger: Logger):
   });
   const drop = async (): Promise<void> => {
     isDropped = true;
-    reject(new Error(`the connection to ${keyOf(address)} was dropped`));
+    for (const callback of waiting) callback(dropped);
+    waiting.clear();
     const closing = [...sockets].map((socket) => {
       const closed = new Promise<void>((resolve) => socket.once('close', () => resolve()));
       // With an error, since that is what makes kafkajs reject what is in flight.
@@ -182,10 +183,25 @@ function openLine(address: Address, options: ConnectionOptions, logger: Logger):
     key: keyOf(address),
     connection,
     connected: within(connection.connect(), patience, `connecting to ${keyOf(address)}`),
-    dropped,
+    onDrop(callback) {
+      if (isDropped) callback(dropped);
+      else waiting.add(callback);
+      return () => waiting.delete(callback);
+    },
     isDropped: () => isDropped,
     drop,
   };
+}
+
+/**
+ * Ends as the promise does, or fails when the line is dropped. Not Promise.race with a promise for the line's end: that
+ * would keep every answer until then.
+ */
+function unlessDropped<T>(line: Line, promise: Promise<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const forget = line.onDrop(reject);
+    promise.then(resolve, reject).finally(forget);
+  });
 }
 
 function within(promise: Promise<void>, timeoutMs: number, what: string): Promise<void> {

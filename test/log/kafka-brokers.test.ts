@@ -1,0 +1,48 @@
+import { setImmediate as soon } from 'node:timers/promises';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+import t from 'tap';
+import { Brokers } from '../../broker/log/kafka/brokers.ts';
+import { kafkaBrokers } from '../support/kafka.ts';
+import { silent } from '../support/silent.ts';
+
+const options = {
+  ...{ clientId: 'test', ssl: null, sasl: null },
+  ...{ connectTimeoutMs: 10_000, requestTimeoutMs: 30_000 },
+};
+
+async function open(): Promise<Brokers> {
+  const addresses = (await kafkaBrokers()).map((one) => {
+    const [host = '', port = ''] = one.split(':');
+    return { host, port: Number(port) };
+  });
+  const brokers = new Brokers(addresses, options, silent);
+  t.teardown(() => brokers.close());
+  return brokers;
+}
+
+const question = { topics: [], allowAutoTopicCreation: false } as const;
+
+setFlagsFromString('--expose-gc');
+const collectGarbage = runInNewContext('gc') as () => void;
+
+t.test('an answer is not kept by its connection', async (t) => {
+  const brokers = await open();
+  const answers: WeakRef<object>[] = [];
+  for (let i = 0; i < 20; i++) answers.push(new WeakRef(await brokers.sendToAny('Metadata', question)));
+  // An object that was looked at stays until the turn of the event loop is over.
+  await soon();
+  collectGarbage();
+  const kept = answers.filter((answer) => answer.deref() !== undefined);
+  t.ok(kept.length <= 1, `${kept.length} of 20 are kept`);
+});
+
+t.test('a request whose connection is dropped fails at once', async (t) => {
+  const brokers = await open();
+  await brokers.sendToAny('Metadata', question);
+  const asked = brokers.sendToAny('Metadata', question);
+  // Once it is on its way: the connection stands.
+  await Promise.resolve();
+  brokers.reset();
+  await t.rejects(asked, /was dropped|Closed connection/);
+});
