@@ -61,6 +61,8 @@ export interface TriggerAccount {
   readonly longestSilence: Silence;
   /** Events whose first delivery came before that of an earlier event of the same key and partition. */
   readonly outOfOrder: readonly number[];
+  /** The earlier events. */
+  readonly overtaken: readonly number[];
 }
 
 export interface Silence {
@@ -126,7 +128,7 @@ function triggerAccount(evidence: Evidence, trigger: string, isOrdered: boolean)
     causes,
     unexplained,
     longestSilence: longestSilence(evidence, trigger),
-    outOfOrder: outOfOrder(evidence, trigger),
+    ...outOfOrder(evidence, trigger),
   };
 }
 
@@ -162,6 +164,12 @@ function wasBegun(evidence: Evidence, exposure: Exposure, trigger: string, event
 }
 
 /**
+ * What a process has sent is read by a busy subscriber within this time, in milliseconds: before another process can
+ * have been started in its place.
+ */
+const readLateMs = 1_000;
+
+/**
  * A process may send a request after the partition is another's, until it hears of that, or ends; and the subscriber may
  * read it only after the process was killed.
  */
@@ -172,7 +180,7 @@ function wasSent(
   event: number,
   attempt: number,
 ): boolean {
-  const untilMs = Math.max(atMs, from.endedAtMs ?? Number.POSITIVE_INFINITY);
+  const untilMs = Math.max(atMs, (from.endedAtMs ?? Number.POSITIVE_INFINITY) + readLateMs);
   for (const request of ledger.requests.get(trigger)?.get(event) ?? []) {
     const isFrom = request.slot === from.slot && request.atMs >= from.startedAtMs && request.atMs <= untilMs;
     // Only a retry topic knows attempts: an ordered delivery is tried again in its place.
@@ -244,23 +252,26 @@ function longestSilence({ ledger, deadLettered }: Evidence, trigger: string): Si
  * Order is that of the log, for each key and partition, by the first time that an event stands there. Events without a
  * key have that of their partition. One that stands in two partitions, as it was sent twice, has no place.
  */
-function outOfOrder({ ledger, appended }: Evidence, trigger: string): number[] {
+function outOfOrder({ ledger, appended }: Evidence, trigger: string): Pick<TriggerAccount, 'outOfOrder' | 'overtaken'> {
   const arrivals = ledger.arrivals.get(trigger) ?? new Map<number, number[]>();
   const unique = appended.map((events) => new Set(events));
   const places = countsOf(unique.flatMap((events) => [...events]));
   const late: number[] = [];
+  const overtaken = new Set<number>();
   for (const events of unique) {
-    const latestMs = new Map<string | null, number>();
+    const latest = new Map<string | null, { readonly event: number; readonly atMs: number }>();
     for (const event of events) {
       const key = ledger.sent.get(event)?.key ?? null;
       const firstMs = arrivals.get(event)?.[0];
       if (firstMs === undefined || places.get(event) !== 1) continue;
-      const beforeMs = latestMs.get(key) ?? 0;
-      if (firstMs < beforeMs) late.push(event);
-      latestMs.set(key, Math.max(beforeMs, firstMs));
+      const before = latest.get(key);
+      if (before !== undefined && firstMs < before.atMs) {
+        late.push(event);
+        overtaken.add(before.event);
+      } else latest.set(key, { event, atMs: firstMs });
     }
   }
-  return late;
+  return { outOfOrder: late, overtaken: [...overtaken] };
 }
 
 function arrivalsAt({ ledger }: Evidence, trigger: string): ReadonlyMap<number, readonly number[]> {

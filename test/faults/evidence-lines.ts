@@ -2,10 +2,11 @@ import type { Account, Evidence } from './account.ts';
 
 /** What is known of each event that is missing, repeated without a reason, or out of order, a line each. Pure. */
 export function evidenceLines(evidence: Evidence, { triggers }: Account): string[] {
-  return triggers.flatMap(({ trigger, missing, unexplained, outOfOrder, isOrdered }) => [
+  return triggers.flatMap(({ trigger, missing, unexplained, outOfOrder, overtaken, isOrdered }) => [
     ...missing.map((event) => `missing at ${trigger}: ${eventLine(evidence, event)}`),
     ...unexplained.map((event) => `unexplained at ${trigger}: ${eventLine(evidence, event)}`),
     ...(isOrdered ? outOfOrder.map((event) => `out of order at ${trigger}: ${eventLine(evidence, event)}`) : []),
+    ...(isOrdered ? overtaken.map((event) => `overtaken at ${trigger}: ${eventLine(evidence, event)}`) : []),
   ]);
 }
 

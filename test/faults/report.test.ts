@@ -5,7 +5,13 @@ import type { SuiteResult } from './suite.ts';
 
 const fine: TriggerAccount = {
   ...{ trigger: 'first', isOrdered: true, delivered: 10, deadLettered: 0, missing: [], duplicates: 0 },
-  ...{ causes: new Map(), unexplained: [], longestSilence: { ms: 1_200, fromMs: 3_000 }, outOfOrder: [] },
+  ...{
+    causes: new Map(),
+    unexplained: [],
+    longestSilence: { ms: 1_200, fromMs: 3_000 },
+    outOfOrder: [],
+    overtaken: [],
+  },
 };
 
 function result(trigger: Partial<TriggerAccount>, more: Partial<SuiteResult> = {}, kills: Account['kills'] = []) {
