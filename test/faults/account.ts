@@ -38,6 +38,8 @@ export interface Evidence {
   /** By trigger. */
   readonly deadLettered: ReadonlyMap<string, ReadonlySet<number>>;
   readonly exposures: readonly Exposure[];
+  /** Of all processes. */
+  readonly lives: readonly Life[];
   readonly kills: readonly Kill[];
   /** By trigger, by event: the latest attempt that a record of its retry topic waited for. */
   readonly retried: ReadonlyMap<string, ReadonlyMap<number, number>>;
@@ -164,25 +166,20 @@ function wasBegun(evidence: Evidence, exposure: Exposure, trigger: string, event
 }
 
 /**
- * What a process has sent is read by a busy subscriber within this time, in milliseconds: before another process can
- * have been started in its place.
- */
-const readLateMs = 1_000;
-
-/**
- * A process may send a request after the partition is another's, until it hears of that, or ends; and the subscriber may
- * read it only after the process was killed.
+ * A process may send a request after the partition is another's, until it hears of that, or ends; and a busy subscriber
+ * may read it after that. It is not of this process once another has been started in its place.
  */
 function wasSent(
-  { ledger }: Evidence,
-  { atMs, from, isRetry }: Exposure,
+  { ledger, lives }: Evidence,
+  { from, isRetry }: Exposure,
   trigger: string,
   event: number,
   attempt: number,
 ): boolean {
-  const untilMs = Math.max(atMs, (from.endedAtMs ?? Number.POSITIVE_INFINITY) + readLateMs);
+  const later = lives.filter(({ slot, startedAtMs }) => slot === from.slot && startedAtMs > from.startedAtMs);
+  const untilMs = Math.min(...later.map(({ startedAtMs }) => startedAtMs));
   for (const request of ledger.requests.get(trigger)?.get(event) ?? []) {
-    const isFrom = request.slot === from.slot && request.atMs >= from.startedAtMs && request.atMs <= untilMs;
+    const isFrom = request.slot === from.slot && request.atMs >= from.startedAtMs && request.atMs < untilMs;
     // Only a retry topic knows attempts: an ordered delivery is tried again in its place.
     if (isFrom && (request.attempt === attempt || !isRetry)) return true;
   }
