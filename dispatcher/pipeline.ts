@@ -200,7 +200,7 @@ export class Pipeline {
    * @param turn likewise: how the subscriber is is told to its limit
    */
   async #attempt(delivery: Delivery, url: string, hold?: Hold, turn?: Turn): Promise<Settling> {
-    const { clock } = this.#options;
+    const { broker, clock, logger } = this.#options;
     const { trigger } = delivery;
     const tally = this.#tally(trigger);
     const startedAtMs = clock.now();
@@ -217,11 +217,13 @@ export class Pipeline {
     const onGone = turn ? trigger.onGone : 'dead-letter';
     const nowMs = clock.now();
     const fate = decide(outcome, delivery.attempt, trigger.delivery, nowMs, Math.random(), onGone);
-    turn?.ended(healthOf(outcome, onGone), retryAfterMs(outcome, trigger.delivery, nowMs));
-    if (fate.kind === 'delivered') return this.#delivered(delivery, outcome);
+    if (fate.kind === 'delivered') {
+      turn?.ended(healthOf(outcome, onGone), 0);
+      return this.#delivered(delivery, outcome);
+    }
     const failed = { ...delivery, firstAttemptAtMs: delivery.firstAttemptAtMs ?? startedAtMs };
-    const line = failureLine(failed, url, outcome, fate, nowMs - startedAtMs);
-    this.#options.logger.warn({ broker: this.#options.broker, ...line }, 'attempt failed');
+    logger.warn({ broker, ...failureLine(failed, url, outcome, fate, nowMs - startedAtMs) }, 'attempt failed');
+    turn?.ended(healthOf(outcome, onGone), retryAfterMs(outcome, trigger.delivery, nowMs));
     if (fate.kind === 'retry' && hold?.retryInPlace) {
       tally.retried();
       hold.retryInPlace({ ...failed, attempt: fate.attempt }, fate.atMs);

@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import { sharedGuardian } from './kafka/guardian.ts';
+import { guard } from './kafka/guardian.ts';
 import { until } from './until.ts';
 
 /** A `posthorn serve` of its own process, as a user runs it. */
@@ -54,8 +54,7 @@ export async function startPosthorn(
   });
   onSpawn(child.pid ?? 0);
   // A test that is killed, as for taking too long, leaves it otherwise.
-  sharedGuardian().watch(`process ${child.pid}`);
-  child.once('exit', () => sharedGuardian().forget(`process ${child.pid}`));
+  child.once('exit', guard(`process ${child.pid}`));
   const exited = exitOf(child);
   const lines: Record<string, unknown>[] = [];
   const rest: string[] = [];

@@ -1,7 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync } from 'node:fs';
-import type { Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 
@@ -35,23 +34,26 @@ done
 rm -rf "$1"
 `;
 
-let shared: Guardian | undefined;
+let shared: { readonly guardian: Guardian; watched: number } | undefined;
 
-/** One for whatever this process starts, that does not keep it from ending. */
-export function sharedGuardian(): Guardian {
-  shared ??= startGuardian(mkdtempSync(path.join(tmpdir(), 'posthorn-guarded-')), { isRef: false });
-  return shared;
+/** As `watch`, by a guardian that is there as long as this process has anything of the kind. @returns forgets it */
+export function guard(victim: string): () => void {
+  shared ??= { guardian: startGuardian(mkdtempSync(path.join(tmpdir(), 'posthorn-guarded-'))), watched: 0 };
+  const its = shared;
+  its.guardian.watch(victim);
+  its.watched++;
+  return () => {
+    its.guardian.forget(victim);
+    if (--its.watched > 0) return;
+    if (shared === its) shared = undefined;
+    void its.guardian.stop();
+  };
 }
 
-/** @param isRef whether this process stays until it has stopped the guardian */
-export function startGuardian(directory: string, { isRef = true } = {}): Guardian {
+export function startGuardian(directory: string): Guardian {
   const child = spawn('sh', ['-c', script, 'sh', directory], { stdio: ['pipe', 'ignore', 'ignore'], detached: true });
   const exited = once(child, 'exit');
   child.stdin.on('error', () => {});
-  if (!isRef) {
-    child.unref();
-    (child.stdin as Socket).unref();
-  }
   return {
     watch: (victim) => void child.stdin.write(`+ ${victim}\n`),
     forget: (victim) => void child.stdin.write(`- ${victim}\n`),
