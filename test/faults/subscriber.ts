@@ -30,6 +30,8 @@ const dribbleMs = 100;
 /** Up and down times of one that flaps, in milliseconds. */
 const flapMs = 700;
 const hugeBytes = 100 * 1_048_576;
+/** What Posthorn reads of an answer by default. */
+const answerBytesMax = 1_048_576;
 
 const status = Buffer.from('HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 2\r\n\r\nok');
 const endless = Buffer.from(`HTTP/1.1 200 OK\r\ncontent-length: ${hugeBytes}\r\n\r\n`);
@@ -191,13 +193,15 @@ async function dribble(socket: IncomingMessage['socket'], bytes: Buffer): Promis
 
 /** Posthorn reads so much as it allows an answer (1 MiB), and cuts: with the status alone it has its answer. */
 async function sendHuge(response: ServerResponse): Promise<boolean> {
-  const piece = Buffer.alloc(1_048_576, 'x');
+  const piece = Buffer.alloc(65_536, 'x');
   response.writeHead(200, { 'content-length': hugeBytes });
   const closed = new Promise<void>((resolve) => response.once('close', () => resolve()));
-  let sentBytes = 0;
-  while (sentBytes < hugeBytes && !response.destroyed) {
-    sentBytes += piece.length;
-    if (!response.write(piece)) await Promise.race([once(response, 'drain').catch(() => {}), closed]);
+  let takenBytes = 0;
+  const taken = (error?: Error | null): void => {
+    if (!error) takenBytes += piece.length;
+  };
+  for (let sentBytes = 0; sentBytes < hugeBytes && !response.destroyed; sentBytes += piece.length) {
+    if (!response.write(piece, taken)) await Promise.race([once(response, 'drain').catch(() => {}), closed]);
   }
-  return sentBytes > 2 * piece.length;
+  return takenBytes > answerBytesMax;
 }
