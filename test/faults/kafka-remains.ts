@@ -66,18 +66,12 @@ export async function kafkaRemains(options: KafkaRemainsOptions): Promise<Remain
   };
 }
 
-/** Longer than a process is stopped or cut off, in milliseconds. */
-const unawareMs = 30_000;
-
 function exposureOf(
   { group, topic, partition, committed, atMs, cause, from }: Handover,
   { topics, triggers, ledger }: KafkaRemainsOptions,
   records: ReadonlyMap<string, readonly Numbered[]>,
 ): Exposure {
-  // Who lives on without having heard of it (stopped, cut off) may deliver what comes afterwards, until a heartbeat of
-  // its is answered: only what it was seen to send counts.
-  const untilMs = cause === 'rebalance' ? atMs + unawareMs : atMs;
-  const wasThere = ({ event }: Numbered): boolean => (ledger.sent.get(event)?.sentAtMs ?? 0) <= untilMs;
+  const wasThere = ({ event }: Numbered): boolean => (ledger.sent.get(event)?.sentAtMs ?? 0) <= atMs;
   const its = unsettledOf(records.get(`${topic}/${partition}`) ?? [], committed).filter(wasThere);
   const concerned = triggers.filter(({ name, lane }) =>
     topics.eventTopics.includes(topic)
