@@ -3,10 +3,11 @@ import { pino } from 'pino';
 import t from 'tap';
 import { Cluster } from '../../broker/log/kafka/cluster.ts';
 import { KafkaConsumer } from '../../broker/log/kafka/consumer.ts';
+import type { FetchAnswer } from '../../broker/log/kafka/fetch-answer.ts';
 import { type KafkaLogOptions, openKafkaLog } from '../../broker/log/kafka/kafka-log.ts';
 import { Outage } from '../../broker/log/kafka/outage.ts';
-import type { Log } from '../../broker/log/log.ts';
-import { systemClock } from '../../runtime/clock.ts';
+import type { ConsumeOptions, Log } from '../../broker/log/log.ts';
+import { type Clock, systemClock } from '../../runtime/clock.ts';
 import { kafkaBrokers } from '../support/kafka.ts';
 import { Collector } from './conformance/collector.ts';
 import { counting, eventually, makeTopic, numbered, rangeOf, readAll, uniqueName } from './conformance/harness.ts';
@@ -144,32 +145,8 @@ for (const point of ['JoinGroup', 'SyncGroup'] as const) {
     await before.join(log, { group, topics: [topic], startAt: 'earliest' });
     await eventually(() => before.assignments.length === 2, 'the starts are committed');
     await before.close();
-    const outage = new Outage(systemClock, silent);
-    const newCluster = (): Cluster =>
-      new Cluster(
-        brokers.map((broker) => ({ host: broker.split(':')[0] ?? '', port: Number(broker.split(':')[1]) })),
-        { clientId: 'test', ssl: null, sasl: null, connectTimeoutMs: 3_000, requestTimeoutMs: 10_000 },
-        systemClock,
-        silent,
-        outage,
-      );
-    const [own, shared] = [newCluster(), newCluster()];
-    t.teardown(() => shared.close());
     const handler = new Collector();
-    const consumer = new KafkaConsumer({
-      ...{
-        group,
-        topics: [topic],
-        startAt: 'earliest',
-        handler,
-        own,
-        shared,
-        logger: silent,
-        clock: systemClock,
-        outage,
-      },
-      ...{ sessionTimeoutMs: 15_000, heartbeatMs: 100, growthCheckMs: 10_000 },
-    });
+    const { consumer, own } = newConsumer({ group, topics: [topic], startAt: 'earliest', handler }, systemClock);
     let closing: Promise<void> | null = null;
     const toCoordinator = own.toCoordinator.bind(own);
     own.toCoordinator = async (group, api, payload) => {
@@ -190,6 +167,53 @@ for (const point of ['JoinGroup', 'SyncGroup'] as const) {
     t.strictSame(handler.assignedLists, [[]]);
   });
 }
+
+t.test('a member that has not heard from its group for the session timeout hands out nothing', async (t) => {
+  const log = await open();
+  const topic = await makeTopic(log, 1);
+  const handler = new Collector();
+  const options: ConsumeOptions = { group: uniqueName('group'), topics: [topic], startAt: 'earliest', handler };
+  let passedMs = 0;
+  const clock = { ...systemClock, monotonic: () => systemClock.monotonic() + passedMs };
+  const { consumer, own } = newConsumer(options, clock);
+  const heartbeats = Promise.withResolvers<void>();
+  let isCutOff = false;
+  let heldBack = 0;
+  const toCoordinator = own.toCoordinator.bind(own);
+  own.toCoordinator = async (group, api, payload) => {
+    if (isCutOff && api === 'Heartbeat') {
+      heldBack++;
+      await heartbeats.promise;
+    }
+    return toCoordinator(group, api, payload);
+  };
+  let fetchedBytes = 0;
+  const toNode = own.toNode.bind(own);
+  own.toNode = async (...request) => {
+    const answer = await toNode(...request);
+    for (const { recordSet } of (answer as unknown as FetchAnswer).partitions) fetchedBytes += recordSet?.length ?? 0;
+    return answer;
+  };
+  consumer.start();
+  await log.append(topic, 0, numbered(0, 1));
+  await eventually(() => handler.count === 1, 'the first record has come');
+
+  // As after SIGSTOP and SIGCONT: the time has passed, the group may have given the partition to another member.
+  isCutOff = true;
+  await eventually(() => heldBack === 1, 'a heartbeat waits');
+  passedMs = 60_000;
+  fetchedBytes = 0;
+  await log.append(topic, 0, numbered(1, 1));
+  await eventually(() => fetchedBytes > 0, 'the second record is fetched');
+  await new Promise((resolve) => setImmediate(resolve));
+  t.equal(handler.count, 1);
+
+  isCutOff = false;
+  heartbeats.resolve();
+  await eventually(() => handler.count === 2, 'it comes, since the group had us as a member after all');
+  await consumer.close();
+  t.strictSame(handler.violations, []);
+});
 
 t.test('an append that follows its topic to new partitions is read like any other', async (t) => {
   const log = await open();
@@ -219,3 +243,23 @@ t.test('an idle log warns of nothing and keeps the processor idle', async (t) =>
   await collector.close();
   t.strictSame(warnings, []);
 });
+
+/** Not started. @returns own the connections on which it joins, stays alive and fetches, to be tampered with */
+function newConsumer(options: ConsumeOptions, clock: Clock): { consumer: KafkaConsumer; own: Cluster } {
+  const outage = new Outage(clock, silent);
+  const newCluster = (): Cluster =>
+    new Cluster(
+      brokers.map((broker) => ({ host: broker.split(':')[0] ?? '', port: Number(broker.split(':')[1]) })),
+      { clientId: 'test', ssl: null, sasl: null, connectTimeoutMs: 3_000, requestTimeoutMs: 10_000 },
+      clock,
+      silent,
+      outage,
+    );
+  const [own, shared] = [newCluster(), newCluster()];
+  t.teardown(() => shared.close());
+  const consumer = new KafkaConsumer({
+    ...{ ...options, own, shared, logger: silent, clock, outage },
+    ...{ sessionTimeoutMs: 15_000, heartbeatMs: 100, growthCheckMs: 10_000 },
+  });
+  return { consumer, own };
+}

@@ -45,7 +45,8 @@ export interface KafkaConsumerOptions extends ConsumeOptions {
  *   and again
  *
  * Every join is a new epoch. A commit carries the group's generation of its epoch, so Kafka itself refuses one that
- * comes late. Watchdog: a member whose heartbeats are not answered for the session timeout, or whose commits have
+ * comes late. Lease: who has not heard from the group for the session timeout (stopped, cut off) hands out no records,
+ * for another member may have the partitions by now. Watchdog: a member whose heartbeats are not answered for the session timeout, or whose commits have
  * failed for twice that time, counts as out; it gives its partitions up, drops its connections and begins anew.
  */
 export class KafkaConsumer implements LogConsumer {
@@ -57,14 +58,16 @@ export class KafkaConsumer implements LogConsumer {
   #reader: Reader | null = null;
   #generation: Generation | null = null;
   #epoch = 0;
+  /** On the monotonic clock: when the last request was sent by whose answer the group had us as a member. */
+  #aliveMs = Number.NEGATIVE_INFINITY;
   #commitsFailSinceMs: number | null = null;
   #running: Promise<void> = Promise.resolve();
   #closed: Promise<void> | null = null;
 
   constructor(options: KafkaConsumerOptions) {
     this.#options = options;
-    const { own, group, topics, sessionTimeoutMs } = options;
-    this.#membership = new Membership({ cluster: own, group, topics, sessionTimeoutMs });
+    const { own, group, topics, sessionTimeoutMs, clock } = options;
+    this.#membership = new Membership({ cluster: own, group, topics, sessionTimeoutMs, clock });
   }
 
   /** Call once. The handler is not called before this has returned. */
@@ -162,6 +165,7 @@ export class KafkaConsumer implements LogConsumer {
   /** From a join to the next one. @throws Error when the partitions are lost */
   async #serveGeneration(): Promise<void> {
     const generation = await this.#join();
+    this.#aliveMs = generation.syncedMs;
     const { signal } = this.#closing;
     if (signal.aborted) return;
     const over = new AbortController();
@@ -217,6 +221,7 @@ export class KafkaConsumer implements LogConsumer {
     if (signal.aborted) return;
     this.#reader = new Reader({
       ...{ cluster: own, assignments: positions.assignments, paused: this.#paused, handler, clock, outage },
+      hasLease: () => clock.monotonic() - this.#aliveMs < sessionTimeoutMs,
       disturbed: (error) => this.#disturbed(error),
     });
     this.#reader.start();
@@ -226,8 +231,7 @@ export class KafkaConsumer implements LogConsumer {
   async #keepAlive(generation: Generation, signal: AbortSignal): Promise<void> {
     const { group, clock, heartbeatMs, sessionTimeoutMs, growthCheckMs, outage } = this.#options;
     const what = `the heartbeats of group ${group}`;
-    let answeredMs = clock.monotonic();
-    let growthCheckedMs = answeredMs;
+    let growthCheckedMs = clock.monotonic();
     for (;;) {
       await sleep(clock, heartbeatMs, signal);
       if (signal.aborted) return;
@@ -238,13 +242,13 @@ export class KafkaConsumer implements LogConsumer {
       }
       try {
         await this.#membership.heartbeat(generation);
-        answeredMs = clock.monotonic();
+        this.#aliveMs = nowMs;
         outage.worked(what);
       } catch (error) {
         if (signal.aborted || isRebalanceError(error)) return;
         if (isOustedError(error)) throw error;
         outage.failed(what, error, nowMs);
-        if (clock.monotonic() - answeredMs > sessionTimeoutMs) {
+        if (clock.monotonic() - this.#aliveMs > sessionTimeoutMs) {
           const message = `no heartbeat was answered for ${sessionTimeoutMs} ms: ${messageOf(error)}`;
           throw new LogUnavailableError(message, { cause: error, isOutage: true });
         }

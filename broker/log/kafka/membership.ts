@@ -1,3 +1,4 @@
+import type { Clock } from '../../../runtime/clock.ts';
 import type { TopicCommit } from '../log.ts';
 import {
   assign,
@@ -17,6 +18,8 @@ export interface Generation {
   readonly generationId: number;
   readonly memberId: string;
   readonly assignment: TopicAssignment;
+  /** On the monotonic clock, in milliseconds: before it took its partitions over. Its session lasts from then on. */
+  readonly syncedMs: number;
   /** What the group's leader looks after; null for other members. */
   readonly leads: {
     /** Of all members together. */
@@ -35,6 +38,7 @@ export interface MembershipOptions {
   readonly topics: readonly string[];
   /** A member that is silent for so long has left, in milliseconds. Also how long a rebalance waits for members. */
   readonly sessionTimeoutMs: number;
+  readonly clock: Clock;
 }
 
 /** A member of a consumer group: joins, stays alive, commits, leaves. Kafka's classic group protocol, eager. */
@@ -43,16 +47,18 @@ export class Membership {
   readonly #group: string;
   readonly #topics: readonly string[];
   readonly #sessionTimeoutMs: number;
+  readonly #clock: Clock;
   #memberId = '';
   /** The first request of a new member, which only gives it its name. */
   #naming: Promise<JoinAnswer> | null = null;
   #hasLeft = false;
 
-  constructor({ cluster, group, topics, sessionTimeoutMs }: MembershipOptions) {
+  constructor({ cluster, group, topics, sessionTimeoutMs, clock }: MembershipOptions) {
     this.#cluster = cluster;
     this.#group = group;
     this.#topics = topics;
     this.#sessionTimeoutMs = sessionTimeoutMs;
+    this.#clock = clock;
   }
 
   /** Joins, or joins again. One attempt: a rebalance that overtakes it fails it with a transient error. */
@@ -73,6 +79,7 @@ export class Membership {
             memberId: member,
             memberAssignment: encodeAssignment(assignment),
           }));
+    const syncedMs = this.#clock.monotonic();
     const synced = await this.#cluster.toCoordinator(this.#group, 'SyncGroup', {
       groupId: this.#group,
       generationId,
@@ -80,7 +87,7 @@ export class Membership {
       groupAssignment,
     });
     this.#require(synced.errorCode, 'taking over partitions');
-    return { generationId, memberId, assignment: decodeAssignment(synced.memberAssignment), leads };
+    return { generationId, memberId, assignment: decodeAssignment(synced.memberAssignment), syncedMs, leads };
   }
 
   async #join(): Promise<JoinAnswer> {

@@ -46,6 +46,8 @@ export interface ReaderOptions {
   readonly handler: Pick<ConsumerHandler, 'records' | 'lost'>;
   readonly clock: Clock;
   readonly outage: Outage;
+  /** False while another member may have the partitions: nothing is handed out until it is true again. */
+  hasLease(): boolean;
   disturbed(error: Error): void;
 }
 
@@ -221,15 +223,16 @@ export class Reader {
 
   #offer(partition: Partition, records: readonly LogRecord[], nextOffset: number): void {
     const { topic, partition: number, key } = partition;
-    const isPaused = this.#options.paused.has(key);
-    const taken = isPaused ? 0 : this.#options.handler.records({ topic, partition: number, records, nextOffset });
+    const { paused, handler, hasLease } = this.#options;
+    const isOffered = !paused.has(key) && hasLease();
+    const taken = !isOffered ? 0 : handler.records({ topic, partition: number, records, nextOffset });
     const first = records[taken];
     if (first === undefined) {
       partition.position = nextOffset;
       return;
     }
     partition.position = first.offset;
-    if (!this.#options.paused.has(key)) this.#rest(partition, offerAgainMs);
+    if (!paused.has(key)) this.#rest(partition, offerAgainMs);
     const rest = records.slice(taken);
     const bytes = rest.reduce((sum, { key, value }) => sum + 100 + (key?.length ?? 0) + (value?.length ?? 0), 0);
     if (this.#stopped || this.#heldBytes + bytes > heldBytesMax) return;
