@@ -2,6 +2,7 @@
 // Plain JavaScript that an old Node can read too, so that it can say that it is too old.
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
+import module from 'node:module';
 import { constants } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
@@ -14,6 +15,7 @@ const built = join(root, 'dist', 'cli', 'main.js');
 const ownNode = join(root, 'node_modules', 'node', 'bin', 'node');
 
 if (Number(process.versions.node.split('.')[0]) >= nodeMajorMin) {
+  cacheCompiled(process.env);
   import(pathToFileURL(existsSync(source) ? source : built).href).catch((error) => {
     console.error(existsSync(source) || existsSync(built) ? error : `posthorn: ${built} is missing: npm run build`);
     process.exitCode = 1;
@@ -25,6 +27,15 @@ if (Number(process.versions.node.split('.')[0]) >= nodeMajorMin) {
     `posthorn: Node ${nodeMajorMin} or newer is needed, and this is ${process.version}: https://nodejs.org/en/download`,
   );
   process.exitCode = 1;
+}
+
+/**
+ * Half of a start is compiling, so that is kept: below the user's home, and not where another user could leave us code.
+ * Where it can't be written nothing is kept.
+ */
+function cacheCompiled({ XDG_CACHE_HOME, HOME }) {
+  const home = XDG_CACHE_HOME ? dirname(XDG_CACHE_HOME) : HOME;
+  if (home && existsSync(home)) module.enableCompileCache(join(XDG_CACHE_HOME || join(home, '.cache'), 'posthorn'));
 }
 
 function runWith(node) {

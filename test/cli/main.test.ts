@@ -1,6 +1,7 @@
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
+import { globSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { promisify } from 'node:util';
@@ -17,6 +18,25 @@ const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
 t.test('--version is that of the package', async (t) => {
   t.strictSame(await posthorn(['--version']), { code: 0, stdout: `posthorn ${version}\n`, stderr: '' });
 });
+
+t.test(
+  'what was compiled is kept below the cache directory of the user, and where there is none it starts as well',
+  async (t) => {
+    const home = mkdtempSync(join(tmpdir(), 'posthorn-home-'));
+    t.teardown(() => rmSync(home, { recursive: true, force: true }));
+    const { NODE_COMPILE_CACHE: _ours, XDG_CACHE_HOME: _theirs, ...rest } = process.env;
+    const run = (env: Record<string, string>) =>
+      exec(process.execPath, [bin, '--version'], { cwd: home, env: { ...rest, ...env } });
+    const said = { stdout: `posthorn ${version}\n`, stderr: '' };
+    t.match(await run({ HOME: '' }), said);
+    t.match(await run({ HOME: join(home, 'none') }), said);
+    t.strictSame(readdirSync(home), []);
+    t.match(await run({ HOME: home }), said);
+    t.ok(globSync('.cache/posthorn/*/*', { cwd: home }).length > 0, 'below ~/.cache');
+    t.match(await run({ HOME: home, XDG_CACHE_HOME: join(home, 'xdg') }), said);
+    t.ok(globSync('xdg/posthorn/*/*', { cwd: home }).length > 0, 'where XDG_CACHE_HOME says');
+  },
+);
 
 t.test('help lists the commands, and without a command it is an error', async (t) => {
   const help = await posthorn(['help']);
