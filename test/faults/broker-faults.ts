@@ -2,6 +2,7 @@ import { Kafka, logLevel } from 'kafkajs';
 import type { BrokerTopics } from '../../broker/topics.ts';
 import type { KafkaCluster } from '../support/kafka/cluster.ts';
 import { until } from '../support/until.ts';
+import type { KeptSegments } from './kept-segments.ts';
 import { type Action, type Actions, pick } from './stage.ts';
 
 const offsetsTopic = '__consumer_offsets';
@@ -14,16 +15,24 @@ const growthMax = 4;
 
 type Admin = ReturnType<Kafka['admin']>;
 
+interface BrokerFaultsOptions {
+  readonly cluster: KafkaCluster;
+  readonly topics: BrokerTopics;
+  readonly segments: Pick<KeptSegments, 'keep'>;
+}
+
 /** What can be done to the brokers of Kafka, one at a time. */
 export class BrokerFaults {
   readonly #cluster: KafkaCluster;
   readonly #topics: BrokerTopics;
+  readonly #segments: Pick<KeptSegments, 'keep'>;
   readonly #down = new Set<number>();
   #grown = 0;
 
-  constructor({ cluster, topics }: { cluster: KafkaCluster; topics: BrokerTopics }) {
+  constructor({ cluster, topics, segments }: BrokerFaultsOptions) {
     this.#cluster = cluster;
     this.#topics = topics;
+    this.#segments = segments;
   }
 
   actions(): Actions {
@@ -47,6 +56,7 @@ export class BrokerFaults {
 
   async #restart(node: number): Promise<void> {
     if (!this.#down.has(node)) return;
+    this.#segments.keep(node);
     await this.#cluster.restart(node);
     this.#down.delete(node);
     await this.#withAdmin((admin) => until(() => isInSync(admin), 'all replicas have caught up', catchUpMs));

@@ -1,22 +1,21 @@
-import { globSync, readFileSync } from 'node:fs';
-import path from 'node:path';
+import { readFileSync } from 'node:fs';
 import { decodeRecordSet } from '../../broker/log/kafka/record-batch.ts';
 import type { Log, LogRecord } from '../../broker/log/log.ts';
 import type { BrokerTopics } from '../../broker/topics.ts';
 import { fromRetryRecord } from '../../dispatcher/retry.ts';
-import type { KafkaCluster } from '../support/kafka/cluster.ts';
 import { numberOf } from '../support/unsettled.ts';
 import type { Exposure } from './account.ts';
 import { attemptsByEvent, latestAttempts, type NumberedAttempt } from './attempts.ts';
 import { deadLettersIn } from './dead-letters.ts';
 import { type GroupEntry, groupEntryOf } from './group-history.ts';
 import { type GivenUp, GroupTracker, type Handover, unsettledOf } from './handovers.ts';
+import type { KeptSegments } from './kept-segments.ts';
 import type { FaultLedger } from './ledger.ts';
 import type { Life } from './member.ts';
 import type { FaultTrigger, Remains } from './stage.ts';
 
 export interface KafkaRemainsOptions {
-  readonly cluster: KafkaCluster;
+  readonly segments: Pick<KeptSegments, 'filesOf'>;
   readonly log: Log;
   readonly topics: BrokerTopics;
   readonly ledger: FaultLedger;
@@ -48,7 +47,7 @@ export async function kafkaRemains(options: KafkaRemainsOptions): Promise<Remain
   const retried = new Map<string, Map<number, number>>();
   const retriesTwice = new Map<string, Map<number, number>>();
   for (const { name } of triggers) {
-    const all = await keptRecords(options.cluster, topics.retry(name));
+    const all = await keptRecords(options.segments.filesOf(topics.retry(name)));
     const its = all.map((record) => ({
       ...{ offset: record.offset, event: numberOf(record), attempt: fromRetryRecord(record).attempt },
     }));
@@ -145,18 +144,12 @@ async function* recordsOf(log: Log, topic: string, partition: number): AsyncGene
   }
 }
 
-/**
- * All records that a topic of one partition ever had. Kafka no longer hands out those that Posthorn has trimmed; they
- * lie in the file of the segment that is being written. A replica that was away while the others were trimmed has
- * thrown its own away; another one has them.
- */
-async function keptRecords(cluster: KafkaCluster, topic: string): Promise<LogRecord[]> {
+/** All records that a topic of one partition ever had. */
+async function keptRecords(files: readonly string[]): Promise<LogRecord[]> {
   const records = new Map<number, LogRecord>();
-  for (const directory of cluster.dataDirectories) {
-    for (const file of globSync('*.log', { cwd: path.join(directory, `${topic}-0`) })) {
-      const bytes = readFileSync(path.join(directory, `${topic}-0`, file));
-      for (const record of (await decodeRecordSet(bytes, 0, [])).records) records.set(record.offset, record);
-    }
+  for (const file of files) {
+    const { records: its } = await decodeRecordSet(readFileSync(file), 0, []);
+    for (const record of its) records.set(record.offset, record);
   }
   return [...records.values()].sort((a, b) => a.offset - b.offset);
 }

@@ -10,6 +10,7 @@ import { BrokerFaults } from './broker-faults.ts';
 import { DeadLetters } from './dead-letters.ts';
 import type { GivenUp } from './handovers.ts';
 import { kafkaRemains } from './kafka-remains.ts';
+import { KeptSegments } from './kept-segments.ts';
 import { addressOf, type LogLine, Member, slotOf } from './member.ts';
 import { networkFaults } from './network-faults.ts';
 import { processFaults } from './process-faults.ts';
@@ -74,7 +75,9 @@ export async function startKafkaStage(options: StageOptions): Promise<Stage> {
   const members = slots.slice(0, memberCount).map(newMember);
   const guests = slots.slice(memberCount).map(newMember);
   const deadLetters = new DeadLetters(log, topics.deadLetter);
-  const brokerFaults = new BrokerFaults({ cluster, topics });
+  const kept = path.join(path.dirname(cluster.dataDirectories[0] ?? ''), 'kept');
+  const segments = new KeptSegments(cluster, topics.retryPrefix, kept);
+  const brokerFaults = new BrokerFaults({ cluster, topics, segments });
 
   return {
     members,
@@ -105,7 +108,7 @@ export async function startKafkaStage(options: StageOptions): Promise<Stage> {
     },
     remains: () =>
       kafkaRemains({
-        cluster,
+        segments,
         log,
         topics,
         ledger,
