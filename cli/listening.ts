@@ -1,4 +1,5 @@
-import { isIP } from 'node:net';
+import { once } from 'node:events';
+import { createServer, isIP } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { PosthornError } from '../runtime/errors.ts';
 
@@ -21,6 +22,15 @@ export async function listening<T>(settings: ListenSettings, address: Address, l
     const isSystems = error instanceof Error && 'code' in error;
     throw (isSystems ? refusalOf(String(error.code), settings, address, error) : null) ?? error;
   }
+}
+
+/** Listens for a moment, alone. @throws Error of node:net if another process has the address */
+export async function claim({ host, port }: Address): Promise<void> {
+  const server = createServer();
+  server.listen({ host, port });
+  await once(server, 'listening');
+  server.close();
+  await once(server, 'close');
 }
 
 function refusalOf(

@@ -20,6 +20,7 @@ import { Pipeline } from './pipeline.ts';
 import { RestartPace } from './restart-pace.ts';
 import { RetentionWatch } from './retention.ts';
 import type { Signers } from './sign.ts';
+import { BacklogGauge, LagGauge } from './waiting-gauges.ts';
 
 /** What the lanes of all brokers share. */
 export interface BrokerLanesOptions extends DispatcherOptions {
@@ -41,8 +42,8 @@ export class BrokerLanes {
   #shared: (EventsLane & { readonly lane: SharedLane }) | undefined;
   #unsubscribe: () => void = () => {};
   #triggerNames: ReadonlySet<string> = new Set();
-  /** By retry topic, what was found when it was last asked about. */
-  readonly #measured = new Map<string, { readonly position: number; readonly backlog: number }>();
+  readonly #lag: LagGauge;
+  readonly #backlog: BacklogGauge;
   #isDirty = false;
   #isUp = false;
   #work: Promise<void> = Promise.resolve();
@@ -73,6 +74,8 @@ export class BrokerLanes {
     });
     const isIdle = (trigger: Trigger) => this.#pipeline.limits.isIdle(trigger);
     this.#retention = new RetentionWatch({ ...this.#laneOptions(), broker: this.#name, isIdle });
+    this.#lag = new LagGauge(options);
+    this.#backlog = new BacklogGauge(options, this.#name, registry.topics().retryPrefix);
     const window = { ...options.window, bytesMax: options.window.bytesMax / ownWindowShare };
     this.#ownLanes = new OwnLanes({ ...this.#laneOptions(), window, onDue: () => this.#bringUp() });
   }
@@ -106,38 +109,16 @@ export class BrokerLanes {
 
   /** Sets the gauges of lag, backlog and retention, and warns of what is soon deleted. @throws what the log throws */
   async measure(): Promise<void> {
-    const { log, metrics } = this.#options;
-    const topics = this.#registry.topics();
-    if (this.#shared) await this.#measureLag(topics.sharedGroup, this.#shared);
-    for (const own of this.#ownLanes.lanes) await this.#measureLag(own.group, own);
-    for (const { lane } of this.#retryLanes.values()) {
-      for (const { topic, position } of lane.positions()) {
-        // A topic on which nothing moves and nothing waits is not asked about: there may be thousands.
-        const known = this.#measured.get(topic);
-        if (known?.position === position && known.backlog === 0) continue;
-        const backlog = Math.max(0, ((await log.ranges(topic))[0]?.end ?? position) - position);
-        this.#measured.set(topic, { position, backlog });
-        const trigger = topic.slice(topics.retryPrefix.length);
-        if (this.#triggerNames.has(trigger)) metrics.retryBacklogRecords.set({ broker: this.#name, trigger }, backlog);
-      }
-    }
+    const { metrics } = this.#options;
+    const { sharedGroup } = this.#registry.topics();
+    const sharedLanes = this.#shared ? [{ group: sharedGroup, ...this.#shared }] : [];
+    await this.#lag.measure([...sharedLanes, ...this.#ownLanes.lanes]);
+    const retryLanes = [...this.#retryLanes.values()].map(({ lane }) => lane);
+    await this.#backlog.measure(retryLanes, this.#triggerNames);
     metrics.registryFresh.set({ broker: this.#name }, this.#registry.isFresh() ? 1 : 0);
     metrics.triggersUnindexed.set({ broker: this.#name }, this.#registry.snapshot().index.unindexed);
     const shared = this.#shared ? [{ ...this.#shared, triggerUid: null }] : [];
     await this.#retention.look([...shared, ...this.#ownLanes.lanes]);
-  }
-
-  async #measureLag(group: string, { lane, topics }: EventsLane): Promise<void> {
-    const { log, metrics } = this.#options;
-    const ranges = new Map(await Promise.all(topics.map(async (topic) => [topic, await log.ranges(topic)] as const)));
-    for (const { topic, partition, position } of lane.positions()) {
-      const end = ranges.get(topic)?.find((range) => range.partition === partition)?.end ?? position;
-      const lag = Math.max(0, end - position);
-      const labels = { group, topic, partition: String(partition) };
-      metrics.laneLagRecords.set(labels, lag);
-      // There from the start, at 0: an alert on an increase would miss a first one that came out of nothing.
-      metrics.lostRecords.inc(labels, 0);
-    }
   }
 
   #changed(): void {

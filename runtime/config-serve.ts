@@ -116,6 +116,12 @@ const table = {
     'both',
     'What this process does: accept events, deliver them, or both',
   ),
+  workers: count(
+    1,
+    64,
+    1,
+    'Processes on this machine that accept and deliver together, on Kafka; each has the limits below for itself',
+  ),
   'event-max-bytes': size(kibibyte, 64 * mebibyte, mebibyte, 'Largest event that is accepted, attributes included'),
   'batch-max-bytes': size(kibibyte, 256 * mebibyte, 8 * mebibyte, 'Largest request with a batch of events'),
   partitions: count(1, 1_000, 8, 'Partitions of the events topics that Posthorn makes'),
@@ -181,6 +187,7 @@ export interface ServeConfig {
   readonly owner: string;
   readonly prefix: string;
   readonly roles: ReadonlySet<Role>;
+  readonly workers: number;
   readonly host: string;
   readonly port: number;
   readonly adminHost: string;
@@ -230,6 +237,7 @@ export async function serveConfig(
     owner: values.owner,
     prefix: values.prefix,
     roles: values.roles,
+    workers: values.workers,
     host: values.host,
     port: values.port,
     adminHost: values['admin-host'],
@@ -268,6 +276,9 @@ function contradictions({ values, placeOf }: ServeTable): string[] {
     if (!embedded || place === undefined || values[name] === false) continue;
     const because = values.log === null ? 'no kafka is given' : `${placeOf('log')} asks for the embedded log`;
     problems.push(`${place} has no use, since ${because}`);
+  }
+  if (embedded && values.workers > 1) {
+    problems.push(`${placeOf('workers')} ${values.workers} needs Kafka (--kafka): the embedded log has one process`);
   }
   const ca = placeOf('kafka-tls-ca-file');
   if (ca !== undefined && !values['kafka-tls']) problems.push(`${ca} needs kafka-tls too`);

@@ -1,4 +1,4 @@
-import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
+import { type Aggregator, Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 import { observed } from './histogram.ts';
 import { BrokerTally, pauseReasons, type RefusalReason, TriggerTally } from './tallies.ts';
 import { version } from './version.ts';
@@ -34,6 +34,7 @@ export function createMetrics(): Metrics {
   new Gauge({
     name: 'posthorn_build_info',
     help: 'Always 1; the labels say what runs.',
+    aggregator: 'first',
     labelNames: ['version', 'node'],
     registers: [registry],
   }).set({ version, node: process.version }, 1);
@@ -86,6 +87,7 @@ function laneMetrics(registry: Registry) {
     retentionLeftSeconds: new Gauge({
       name: 'posthorn_trigger_retention_left_seconds',
       help: 'How long the log still keeps the oldest undelivered event of the trigger; absent where there is none.',
+      aggregator: 'min',
       labelNames: ['broker', 'trigger'],
       registers,
     }),
@@ -98,12 +100,14 @@ function laneMetrics(registry: Registry) {
     registryFresh: new Gauge({
       name: 'posthorn_registry_fresh',
       help: '1 while the triggers of the broker are known to be the current ones; at 0 nothing is matched.',
+      aggregator: 'min',
       labelNames: ['broker'],
       registers,
     }),
     triggersUnindexed: new Gauge({
       name: 'posthorn_triggers_unindexed',
       help: 'Triggers that name no value to find them by: evaluated for every event, or all that have an attribute.',
+      aggregator: 'max',
       labelNames: ['broker'],
       registers,
     }),
@@ -189,23 +193,33 @@ function triggerMetrics(registry: Registry) {
   totals('posthorn_delivery_attempts_total', attemptsHelp, 'status_class', (t) => t.attempts);
   totals('posthorn_dead_letters_total', 'Deliveries that were given up, by reason.', 'reason', (t) => t.deadLetters);
   totals('posthorn_replies_total', 'Events that subscribers answered with.', 'result', (t) => t.replies);
-  const gauge = (name: string, help: string, value: (tally: TriggerTally) => number | undefined): void =>
-    measured(registry, name, help, labels, function* () {
+  const gauge = (
+    name: string,
+    help: string,
+    aggregator: Aggregator,
+    value: (tally: TriggerTally) => number | undefined,
+  ): void =>
+    measured(registry, name, help, aggregator, labels, function* () {
       for (const tally of tallies()) {
         const current = value(tally);
         if (current !== undefined) yield [{ broker: tally.broker, trigger: tally.trigger }, current];
       }
     });
-  gauge('posthorn_deliveries_in_flight', 'Requests to subscribers that are not answered yet.', (t) => t.inFlight);
+  gauge(
+    'posthorn_deliveries_in_flight',
+    'Requests to subscribers that are not answered yet.',
+    'sum',
+    (t) => t.inFlight,
+  );
   const limitHelp =
     'Requests to the subscriber that may be in flight at once; 0 while its breaker is open or it is paused.';
-  gauge('posthorn_trigger_concurrency_limit', limitHelp, (t) => t.limit?.concurrency);
+  gauge('posthorn_trigger_concurrency_limit', limitHelp, 'sum', (t) => t.limit?.concurrency);
   const openHelp = '1 while the breaker of the trigger is open: its subscriber is down, only probes are sent.';
-  gauge('posthorn_trigger_breaker_open', openHelp, (t) => (t.limit ? Number(t.limit.isOpen) : undefined));
+  gauge('posthorn_trigger_breaker_open', openHelp, 'max', (t) => (t.limit ? Number(t.limit.isOpen) : undefined));
   const pausedHelp =
     'Whether the trigger is paused: by its annotation, since its subscriber answered 410 (gone) or has not allowed ' +
     'deliveries (handshake), or since there is no secret to sign them with.';
-  measured(registry, 'posthorn_trigger_paused', pausedHelp, [...labels, 'reason'], function* () {
+  measured(registry, 'posthorn_trigger_paused', pausedHelp, 'max', [...labels, 'reason'], function* () {
     for (const { broker, trigger, limit } of tallies()) {
       if (limit)
         for (const reason of pauseReasons) yield [{ broker, trigger, reason }, Number(limit.pausedBy === reason)];
@@ -236,17 +250,19 @@ function triggerMetrics(registry: Registry) {
 
 type Sample = [labels: Record<string, string>, value: number];
 
-/** A gauge, as `counted`. */
+/** A gauge, as `counted`. @param aggregator what several processes have together */
 function measured(
   registry: Registry,
   name: string,
   help: string,
+  aggregator: Aggregator,
   labelNames: readonly string[],
   samples: () => Iterable<Sample>,
 ): void {
   new Gauge({
     name,
     help,
+    aggregator,
     labelNames,
     registers: [registry],
     collect() {

@@ -21,17 +21,19 @@ export function answerOptions({ headers }: IncomingMessage, response: ServerResp
  * A subscriber gives its permission by calling the URL that it was told (section 4.1.2), by GET or by POST.
  * @param rate WebHook-Allowed-Rate; null: there is none
  */
-export type OnPermission = (key: string, rate: string | null) => 'granted' | 'unknown' | 'bad rate';
+export type OnPermission = (key: string, rate: string | null) => Permission | Promise<Permission>;
+
+export type Permission = 'granted' | 'unknown' | 'bad rate';
 
 /** Answers people too, who open the URL in a browser. */
-export function answerCallback(
+export async function answerCallback(
   { headers, url = '' }: IncomingMessage,
   response: ServerResponse,
   onPermission: OnPermission,
-): void {
+): Promise<void> {
   const key = new URLSearchParams(url.slice(url.indexOf('?') + 1)).get('key') ?? '';
   const rate = headers['webhook-allowed-rate'];
-  const [status, words] = answers[onPermission(key, typeof rate === 'string' ? rate : null)];
+  const [status, words] = answers[await onPermission(key, typeof rate === 'string' ? rate : null)];
   const body = Buffer.from(`${words}\n`);
   response.writeHead(status, { 'content-type': 'text/plain; charset=utf-8', 'content-length': body.length });
   response.end(body);

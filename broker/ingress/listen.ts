@@ -9,13 +9,20 @@ import { Refusal } from './problem.ts';
 
 export interface Listener {
   /** @throws Error of node:net if the address can't be had */
-  listen(address: { host: string; port: number }): Promise<{ port: number }>;
+  listen(address: ListenAddress): Promise<{ port: number }>;
 
   /**
    * Stops accepting, closes what is idle and resolves when the last request in flight is answered; those that are not
    * when `signal` aborts are cut off. Idempotent.
    */
   close(signal?: AbortSignal): Promise<void>;
+}
+
+export interface ListenAddress {
+  readonly host: string;
+  readonly port: number;
+  /** Other processes listen there too, and the kernel spreads the connections over them. Linux and BSD alone have it. */
+  readonly isShared?: boolean;
 }
 
 export interface ListenerOptions {
@@ -107,8 +114,8 @@ export function createListener({ handle, limits, refused, logger, clock }: Liste
   }
 
   return {
-    async listen({ host, port }) {
-      server.listen(port, host);
+    async listen({ host, port, isShared = false }) {
+      server.listen({ port, host, reusePort: isShared });
       await once(server, 'listening');
       const address = server.address();
       return { port: typeof address === 'object' && address !== null ? address.port : port };

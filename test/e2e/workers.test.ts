@@ -1,0 +1,164 @@
+import { once } from 'node:events';
+import { request } from 'node:http';
+import { AssignerProtocol, Kafka, logLevel } from 'kafkajs';
+import t from 'tap';
+import { brokerTopics } from '../../broker/topics.ts';
+import { kafkaBrokers } from '../support/kafka.ts';
+import { kafkaUnderTest } from '../support/logs.ts';
+import { type PosthornProcess, startPosthorn } from '../support/posthorn.ts';
+import { startSink } from '../support/sink.ts';
+import { applyTo, metric, triggerYaml } from '../support/triggers.ts';
+import { until } from '../support/until.ts';
+
+/** `posthorn serve --workers 2`: two processes, one command. */
+
+t.test('workers share the port, the groups and one page of metrics, and are started again', async (t) => {
+  const log = await kafkaUnderTest();
+  const arrived = new Map<string, number>();
+  const sink = await startSink(({ headers }) => {
+    const id = String(headers['ce-id']);
+    arrived.set(id, (arrived.get(id) ?? 0) + 1);
+    return {};
+  });
+  t.teardown(() => sink.close());
+  const posthorn = await startPosthorn([...log.args, '--workers', '2']);
+  t.teardown(() => posthorn.kill());
+  await applyTo(posthorn.adminUrl, triggerYaml('all', sink.url));
+  const { sharedGroup } = brokerTopics(log.prefix, { namespace: 'default', name: 'default' });
+  await until(async () => (await partitionsOf(sharedGroup)).join() === '4,4', 'both to have half of the partitions');
+
+  const accepted = () => metric(posthorn.adminUrl, 'posthorn_events_accepted_total');
+  t.strictSame(
+    await Promise.all(ids(1, 100).map((id) => post(posthorn, id))),
+    ids(1, 100).map(() => 202),
+  );
+  await until(() => arrived.size === 100, 'all to arrive');
+  t.equal(await accepted(), 100);
+  await until(async () => (await metric(posthorn.adminUrl, 'posthorn_deliveries_total')) === 100, 'all to be counted');
+  t.equal(await metric(posthorn.adminUrl, 'posthorn_build_info'), 1, 'what is not to be summed is not');
+  t.equal(await metric(posthorn.adminUrl, 'posthorn_registry_fresh'), 1);
+
+  // The chance that the kernel gives none of them to the worker is 1 in 2^40.
+  posthorn.signal('SIGSTOP');
+  const answers: number[] = [];
+  const posts = ids(101, 40).map(async (id) => void answers.push(await post(posthorn, id)));
+  await until(() => answers.length > 0, 'the worker to accept events while the first process stands still');
+  posthorn.signal('SIGCONT');
+  await Promise.all(posts);
+  t.strictSame(
+    answers,
+    ids(101, 40).map(() => 202),
+  );
+  await until(() => arrived.size === 140, 'all to arrive');
+  t.equal(await accepted(), 140);
+
+  process.kill(workerPids(posthorn)[0] ?? 0, 'SIGKILL');
+  await until(async () => !(await fetch(`${posthorn.adminUrl}/readyz`)).ok, 'it is not ready without its worker');
+  t.equal(await accepted(), 140, 'what the worker has counted stays');
+  await until(() => workerPids(posthorn).length === 2, 'the worker is started again');
+  t.match(
+    posthorn.lines.filter(({ level }) => level === 'error'),
+    [{ worker: 2, msg: 'worker 2 has ended (SIGKILL); it is started again in 1s' }],
+  );
+  await until(async () => (await fetch(`${posthorn.adminUrl}/readyz`)).ok, 'it is ready again', 60_000);
+  t.strictSame(
+    await Promise.all(ids(141, 40).map((id) => post(posthorn, id))),
+    ids(141, 40).map(() => 202),
+  );
+  await until(() => arrived.size === 180, 'all to arrive', 60_000);
+  t.equal(await accepted(), 180);
+
+  await posthorn.kill();
+  await until(
+    () => !isAlive(workerPids(posthorn)[1] ?? 0),
+    'the worker ends with the first process, however that ends',
+  );
+});
+
+t.test('a permission reaches the worker that waits for it, whichever process is called', async (t) => {
+  const log = await kafkaUnderTest();
+  const callbacks = new Set<string>();
+  const delivered = new Set<string>();
+  const sink = await startSink(({ method, path, headers }) => {
+    if (method === 'OPTIONS') callbacks.add(String(headers['webhook-request-callback']));
+    else delivered.add(path);
+    return {};
+  });
+  t.teardown(() => sink.close());
+  const callback = ['--webhook-origin', 'posthorn.example', '--webhook-callback-url', 'http://posthorn.example'];
+  const posthorn = await startPosthorn([...log.args, '--workers', '2', ...callback]);
+  t.teardown(() => posthorn.kill());
+  const names = ['a', 'b', 'c', 'd'];
+  const annotations = { 'posthorn.dev/webhook-handshake': 'true' };
+  await applyTo(posthorn.adminUrl, ...names.map((name) => triggerYaml(name, `${sink.url}/${name}`, { annotations })));
+  await until(() => callbacks.size === 2 * names.length, 'each process to ask for each trigger');
+  const answers = await Promise.all(
+    [...callbacks].map((url) => send(posthorn, 'GET', url.slice('http://posthorn.example'.length), {})),
+  );
+  t.strictSame(
+    answers,
+    answers.map(() => 200),
+  );
+  await Promise.all(ids(1, 40).map((id) => post(posthorn, id)));
+  await until(() => delivered.size === names.length, 'what was permitted is delivered');
+
+  // As Ctrl-C in a terminal, which tells both.
+  const [worker = 0] = workerPids(posthorn);
+  process.kill(worker, 'SIGINT');
+  posthorn.signal('SIGINT');
+  t.equal(await posthorn.exited, 0);
+  t.notOk(isAlive(worker), 'it has waited for its worker');
+  const unclean = posthorn.lines.filter(({ level }) => level === 'error' || level === 'fatal');
+  t.strictSame(unclean, []);
+});
+
+function ids(first: number, count: number): string[] {
+  return Array.from({ length: count }, (_, index) => String(first + index));
+}
+
+/** On a connection of its own. @returns the status */
+function post(posthorn: PosthornProcess, id: string): Promise<number> {
+  return send(posthorn, 'POST', '/', { 'ce-specversion': '1.0', 'ce-type': 'test', 'ce-source': '/test', 'ce-id': id });
+}
+
+async function send(
+  { url }: PosthornProcess,
+  method: string,
+  path: string,
+  headers: Record<string, string>,
+): Promise<number> {
+  const sending = request(`${url}${path}`, { method, headers, agent: false });
+  sending.end();
+  const [response] = await once(sending, 'response');
+  response.resume();
+  return response.statusCode;
+}
+
+function workerPids({ lines }: PosthornProcess): number[] {
+  return lines.filter(({ msg }) => msg === 'worker 2 is running').map(({ pid }) => Number(pid));
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
+}
+
+/** How many partitions of its topics each member of the group has, ascending. */
+async function partitionsOf(group: string): Promise<number[]> {
+  const admin = new Kafka({ brokers: await kafkaBrokers(), logLevel: logLevel.NOTHING }).admin();
+  await admin.connect();
+  try {
+    const { groups } = await admin.describeGroups([group]);
+    return (groups[0]?.members ?? [])
+      .map(({ memberAssignment }) => {
+        const assignment = AssignerProtocol.MemberAssignment.decode(memberAssignment)?.assignment ?? {};
+        return Object.values(assignment).flat().length;
+      })
+      .sort((a, b) => a - b);
+  } finally {
+    await admin.disconnect();
+  }
+}
