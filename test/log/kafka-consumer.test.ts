@@ -215,6 +215,39 @@ t.test('a member that has not heard from its group for the session timeout hands
   t.strictSame(handler.violations, []);
 });
 
+t.test('where nothing has come for a while and nothing is paused, a fetch waits longer at the broker', async (t) => {
+  const log = await open();
+  const topic = await makeTopic(log, 2);
+  const handler = new Collector();
+  const options: ConsumeOptions = { group: uniqueName('group'), topics: [topic], startAt: 'earliest', handler };
+  let passedMs = 0;
+  const clock = { ...systemClock, monotonic: () => systemClock.monotonic() + passedMs };
+  const { consumer, own } = newConsumer(options, clock);
+  let waitMs = 0;
+  const toNode = own.toNode.bind(own);
+  own.toNode = (node, api, payload, ...more) => {
+    waitMs = (payload as { maxWaitTime: number }).maxWaitTime;
+    return toNode(node, api, payload, ...more);
+  };
+  consumer.start();
+  await eventually(() => waitMs === 250, 'it begins to fetch');
+  passedMs = 10_000;
+  await eventually(() => waitMs === 1_000, 'it is idle');
+  await log.append(topic, 0, numbered(0, 1));
+  await eventually(() => handler.count === 1 && waitMs === 250, 'a record has come');
+  consumer.pause([{ topic, partition: 1 }]);
+  passedMs = 20_000;
+  await log.append(topic, 0, numbered(1, 1));
+  await eventually(() => handler.count === 2, 'another has come');
+  passedMs = 30_000;
+  consumer.resume([{ topic, partition: 1 }]);
+  await eventually(() => waitMs === 1_000, 'it is idle again');
+  consumer.pause([{ topic, partition: 1 }]);
+  await eventually(() => waitMs === 250, 'what is resumed is not to wait long');
+  await consumer.close();
+  t.strictSame(handler.violations, []);
+});
+
 t.test('an append that follows its topic to new partitions is read like any other', async (t) => {
   const log = await open();
   const topic = await makeTopic(log, 1);

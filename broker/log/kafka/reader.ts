@@ -12,9 +12,13 @@ import { decodeRecordSet } from './record-batch.ts';
 
 /**
  * How long a broker keeps a fetch that has nothing to answer, in milliseconds. A partition that is resumed while such
- * a fetch waits has to wait for it too; idle, this is four small requests a second to each leader.
+ * a fetch waits has to wait for it too, as has the first fetch after a rebalance.
  */
 const maxWaitMs = 250;
+
+/** Where nothing has come for so long, each fetch may wait longer: else half of what an idle process takes is this. */
+const idleAfterMs = 10_000;
+const idleMaxWaitMs = 1_000;
 
 /** As Kafka's own consumer has it. A single larger batch comes whole. */
 const partitionBytesMax = 1_048_576;
@@ -77,6 +81,8 @@ export class Reader {
   readonly #busyNodes = new Set<number>();
   readonly #timers = new Set<Timer>();
   #heldBytes = 0;
+  /** On the monotonic clock. */
+  #readMs: number;
   #offering: NodeJS.Immediate | null = null;
   #isLookingUp = false;
   #lookUpPauseMs = 0;
@@ -84,6 +90,7 @@ export class Reader {
 
   constructor(options: ReaderOptions) {
     this.#options = options;
+    this.#readMs = options.clock.monotonic();
     this.#partitions = new Map(
       options.assignments.map(({ topic, partition, offset }) => {
         const key = partitionKey({ topic, partition });
@@ -174,7 +181,7 @@ export class Reader {
     let hasFailed = false;
     try {
       const positions = partitions.map(({ topic, partition, position }) => ({ topic, partition, offset: position }));
-      const limits = { maxWaitMs, partitionBytesMax, bytesMax };
+      const limits = { maxWaitMs: this.#maxWaitMs(), partitionBytesMax, bytesMax };
       for (const answer of await fetchFrom(this.#options.cluster, leader, positions, limits)) {
         const partition = this.#partitions.get(partitionKey(answer));
         if (partition === undefined) continue;
@@ -197,6 +204,11 @@ export class Reader {
     else free();
   }
 
+  #maxWaitMs(): number {
+    const isIdle = this.#options.clock.monotonic() - this.#readMs >= idleAfterMs;
+    return isIdle && this.#options.paused.size === 0 ? idleMaxWaitMs : maxWaitMs;
+  }
+
   /** @returns false where the partition needs a pause before it is fetched again */
   async #take(partition: Partition, answer: FetchedPartition): Promise<boolean> {
     const { cluster } = this.#options;
@@ -212,7 +224,10 @@ export class Reader {
       const { records, nextOffset } = await decodeRecordSet(answer.recordSet, partition.position, answer.aborted);
       if (this.#stopped) return true;
       if (records.length === 0) partition.position = nextOffset;
-      else this.#offer(partition, records, nextOffset);
+      else {
+        this.#readMs = this.#options.clock.monotonic();
+        this.#offer(partition, records, nextOffset);
+      }
       return true;
     } catch (error) {
       this.#rest(partition, unreadablePauseMs);
