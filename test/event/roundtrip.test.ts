@@ -5,6 +5,7 @@ import t from 'tap';
 import { EventError } from '../../event/errors.ts';
 import type { CloudEvent } from '../../event/event.ts';
 import { decodeHttp, decodeReply, encodeBinary, encodeStructured } from '../../event/http.ts';
+import { batchMemberOf, encodeJsonBatch } from '../../event/json.ts';
 import { isJson } from '../../event/json-slice.ts';
 import { fromRecord, toRecord } from '../../event/kafka.ts';
 import { isJsonType } from '../../event/media-type.ts';
@@ -59,6 +60,9 @@ t.test('any valid event is the same after HTTP in structured mode, and in a batc
         const joined = Buffer.from(`[${bodies.join(' ,')}]`);
         const batch = decodeHttp(['content-type', 'application/cloudevents-batch+json'], joined);
         assert.deepEqual(batch.events.map(parts), expected);
+        const encoded = encodeJsonBatch(events.map(batchMemberOf));
+        const again = decodeHttp(['content-type', 'application/cloudevents-batch+json'], encoded);
+        assert.deepEqual(again.events.map(parts), expected);
       }),
       runs,
     ),
