@@ -1,5 +1,6 @@
 import { didYouMean, nearest } from '../../runtime/nearest.ts';
 import { isSecretName, secretNameRule } from '../../runtime/secrets.ts';
+import { defaultBatchesInFlight, readBatch, readCount } from './manifest-batch.ts';
 import { readDuration } from './manifest-duration.ts';
 import { describe, type Field } from './manifest-field.ts';
 import { readDataFilter } from './manifest-filters.ts';
@@ -9,6 +10,9 @@ import { type AttemptRate, type Broker, defaultMaxInFlight, type Trigger } from 
 const order = 'kafka.eventing.knative.dev/delivery.order';
 const externalTopic = 'kafka.eventing.knative.dev/external.topic';
 const maxInFlight = 'posthorn.dev/max-in-flight';
+const batch = 'posthorn.dev/batch';
+const batchBytes = 'posthorn.dev/batch-bytes';
+const batchLinger = 'posthorn.dev/batch-linger';
 const rate = 'posthorn.dev/rate';
 const paused = 'posthorn.dev/paused';
 const onGone = 'posthorn.dev/on-gone';
@@ -25,7 +29,10 @@ const key = 'posthorn.dev/key';
 const valueFormat = 'posthorn.dev/value-format';
 
 const known = {
-  Trigger: [maxInFlight, rate, paused, onGone, signWith, webhookHandshake, consumerGroup, dataFilter, replyTo, order],
+  Trigger: [
+    ...[batch, batchBytes, batchLinger, maxInFlight, rate, paused, onGone, signWith, webhookHandshake],
+    ...[consumerGroup, dataFilter, replyTo, order],
+  ],
   Broker: [initialOffset, deduplicate, verifyWith, attributes, key, valueFormat, externalTopic],
 } as const;
 
@@ -52,15 +59,36 @@ const rateUnits: Readonly<Record<string, { readonly perMs: number; readonly atte
 
 export type TriggerAnnotations = Pick<
   Trigger,
-  'dataFilter' | 'lane' | 'maxInFlight' | 'rate' | 'paused' | 'onGone' | 'signWith' | 'webhookHandshake' | 'replyTo'
+  | 'dataFilter'
+  | 'lane'
+  | 'maxInFlight'
+  | 'batch'
+  | 'rate'
+  | 'paused'
+  | 'onGone'
+  | 'signWith'
+  | 'webhookHandshake'
+  | 'replyTo'
 >;
 
 export function readTriggerAnnotations(annotations: Field): TriggerAnnotations {
   checkNames(annotations, 'Trigger');
+  const lane = readLane(annotations);
+  const batches = readBatch(
+    {
+      events: annotations.field(batch),
+      bytes: annotations.field(batchBytes),
+      linger: annotations.field(batchLinger),
+      replyTo: annotations.field(replyTo),
+    },
+    lane,
+  );
+  const atOnce = readCount(annotations.field(maxInFlight), 1, maxInFlightMax);
   return {
     dataFilter: readDataFilter(annotations.field(dataFilter)) ?? null,
-    lane: readLane(annotations),
-    maxInFlight: readMaxInFlight(annotations.field(maxInFlight)),
+    lane,
+    maxInFlight: atOnce ?? (batches === undefined ? defaultMaxInFlight : defaultBatchesInFlight(batches)),
+    batch: batches ?? null,
     rate: readRate(annotations.field(rate)) ?? null,
     paused: annotations.field(paused).oneOf(['true', 'false']) === 'true',
     onGone: annotations.field(onGone).oneOf(['pause', 'dead-letter']) ?? 'dead-letter',
@@ -138,15 +166,6 @@ function readLane(annotations: Field): Trigger['lane'] {
     annotations.field(consumerGroup).error(`an ordered trigger has a group of its own; write own, or leave it out`);
   }
   return isOrdered ? 'ordered' : (group ?? 'shared');
-}
-
-function readMaxInFlight(field: Field): number {
-  const text = field.text();
-  if (text === undefined) return defaultMaxInFlight;
-  const count = /^\d{1,9}$/.test(text) ? Number(text) : Number.NaN;
-  if (count >= 1 && count <= maxInFlightMax) return count;
-  field.error(`must be a whole number from 1 to ${maxInFlightMax}, found ${describe(text)}`);
-  return defaultMaxInFlight;
 }
 
 function readRate(field: Field): AttemptRate | undefined {

@@ -1,4 +1,5 @@
 import { readBrokerAnnotations, readTriggerAnnotations, type TriggerAnnotations } from './manifest-annotations.ts';
+import { checkFormat } from './manifest-batch.ts';
 import { readDelivery } from './manifest-delivery.ts';
 import { readDestination } from './manifest-destination.ts';
 import { describe, type Field } from './manifest-field.ts';
@@ -55,6 +56,7 @@ export function readTrigger(root: Field, { namespace: fallback, prefix }: Surrou
   const problem = prefix === null ? null : topicNameProblem(prefix, namespace, broker, name);
   if (problem !== null) metadata.field('name').error(problem);
   const subscriber = spec.field('subscriber');
+  if (annotations.batch !== null) checkFormat(spec.field('delivery'));
   if (spec.present && !subscriber.present) subscriber.error('missing; must have a uri or a ref to a Service', 'key');
   return {
     namespace,

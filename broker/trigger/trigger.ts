@@ -68,6 +68,8 @@ export interface Trigger {
   readonly laneSpans: readonly LaneSpan[];
   /** Most requests in flight at once (`posthorn.dev/max-in-flight`). */
   readonly maxInFlight: number;
+  /** Whether a request has several events (`posthorn.dev/batch`); null: one. */
+  readonly batch: BatchSettings | null;
   /** Most attempts in a time, in each process (`posthorn.dev/rate`); null: no bound. */
   readonly rate: AttemptRate | null;
   /** Whether its events wait for now (`posthorn.dev/paused`). */
@@ -87,6 +89,16 @@ export interface Trigger {
 export interface AttemptRate {
   readonly attempts: number;
   readonly perMs: number;
+}
+
+/** How events are put together into one request. */
+export interface BatchSettings {
+  /** Most events of a batch. */
+  readonly eventsMax: number;
+  /** Most bytes of a batch's body (`posthorn.dev/batch-bytes`); an event that is larger goes alone. */
+  readonly bytesMax: number;
+  /** How long an event waits for others, until the batch is full (`posthorn.dev/batch-linger`). */
+  readonly lingerMs: number;
 }
 
 /** From when on a trigger is read by which group. */

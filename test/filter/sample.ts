@@ -22,6 +22,7 @@ export function triggerWith(name: string, filters: readonly Filter[], namespace 
     lane: 'shared',
     laneSpans: [],
     maxInFlight: 1,
+    batch: null,
     rate: null,
     paused: false,
     onGone: 'dead-letter',

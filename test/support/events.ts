@@ -28,6 +28,7 @@ export function testTrigger(subscriberUri: string, settings: Partial<Trigger> = 
     lane: 'shared',
     laneSpans: [],
     maxInFlight: defaultMaxInFlight,
+    batch: null,
     rate: null,
     paused: false,
     onGone: 'dead-letter',

@@ -187,7 +187,7 @@ const annotations: readonly Case[] = [
     name: 'an annotation of a later release is unknown',
     text: annotated('Trigger', '    posthorn.dev/priority: high'),
     said: [
-      '6:5 error metadata.annotations["posthorn.dev/priority"]: unknown annotation; known here: posthorn.dev/max-in-flight, posthorn.dev/rate, posthorn.dev/paused, posthorn.dev/on-gone, posthorn.dev/sign-with, posthorn.dev/webhook-handshake, posthorn.dev/consumer-group, posthorn.dev/data-filter, posthorn.dev/reply-to',
+      '6:5 error metadata.annotations["posthorn.dev/priority"]: unknown annotation; known here: posthorn.dev/batch, posthorn.dev/batch-bytes, posthorn.dev/batch-linger, posthorn.dev/max-in-flight, posthorn.dev/rate, posthorn.dev/paused, posthorn.dev/on-gone, posthorn.dev/sign-with, posthorn.dev/webhook-handshake, posthorn.dev/consumer-group, posthorn.dev/data-filter, posthorn.dev/reply-to',
     ],
   },
   {

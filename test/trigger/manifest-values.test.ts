@@ -49,6 +49,7 @@ t.test('a Trigger with little in it has the defaults for the rest', async (t) =>
     delivery: defaultDelivery,
     lane: 'shared',
     maxInFlight: 256,
+    batch: null,
     rate: null,
     paused: false,
     onGone: 'dead-letter',
@@ -68,6 +69,9 @@ metadata:
   labels: { team: orders }
   annotations:
     posthorn.dev/max-in-flight: "5"
+    posthorn.dev/batch: "100"
+    posthorn.dev/batch-bytes: "65536"
+    posthorn.dev/batch-linger: PT1.5S
     posthorn.dev/rate: 50/s
     posthorn.dev/paused: "true"
     posthorn.dev/on-gone: pause
@@ -134,6 +138,7 @@ status:
     dataFilter: "data.amount > 100 && data.country in ['CH', 'DE']",
     lane: 'shared',
     maxInFlight: 5,
+    batch: { eventsMax: 100, bytesMax: 65_536, lingerMs: 1_500 },
     rate: { attempts: 50, perMs: 1_000 },
     paused: true,
     onGone: 'pause',
