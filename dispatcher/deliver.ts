@@ -5,12 +5,13 @@ import { encodeBinary, encodeStructured } from '../event/http.ts';
 import type { Clock, Timer } from '../runtime/clock.ts';
 import { noSecrets } from '../runtime/secrets.ts';
 import { guardedLookup, RefusedAddressError, refusalOf } from './address.ts';
+import { type Batch, headersOf } from './batch/body.ts';
 import { type Delivery, type Outcome, RevokedError } from './fate.ts';
 import { AnswerError } from './http1/answer-parser.ts';
 import type { Carrier, Exchange } from './http1/connection.ts';
 import { Connections } from './http1/connections.ts';
 import { SecureConnections } from './http1/secure-connections.ts';
-import { Signers } from './sign.ts';
+import { batchId, messageId, Signers } from './sign.ts';
 import { traceHeadersOf } from './trace.ts';
 
 /** One attempt over HTTP. */
@@ -23,6 +24,8 @@ export interface Deliverer {
    * @param isRevoked asked by `cutRevoked`; absent: it never cuts this one
    */
   attempt(delivery: Delivery, url: string, hops: number, isRevoked?: () => boolean): Promise<Outcome>;
+  /** The same for the events of a batch, in one request. */
+  attemptBatch(batch: Batch, url: string, isRevoked?: () => boolean): Promise<Outcome>;
   /** Cuts the attempts that are revoked by now. */
   cutRevoked(): void;
   /** Cuts what is in flight and refuses what comes later. */
@@ -52,23 +55,41 @@ export function createDeliverer({
   const targets = new Targets();
   const inFlight = new Set<AnswerHandler>();
   let cutReason: Error | undefined;
+  const post = (
+    target: URL,
+    headers: string[],
+    body: Buffer | null,
+    timeoutMs: number,
+    isRevoked: () => boolean,
+  ): Promise<Outcome> =>
+    new Promise((resolve, reject) => {
+      const onEnd = (): unknown => inFlight.delete(handler);
+      const options = { clock, timeoutMs, responseBytesMax, resolve, reject, onEnd, isRevoked };
+      const handler = new AnswerHandler(options);
+      inFlight.add(handler);
+      const connections = target.protocol === 'https:' ? secure : plain;
+      handler.carriedBy(connections.post(target, headers, body, handler));
+    });
   return {
-    attempt(delivery, url, hops, isRevoked) {
+    attempt(delivery, url, hops, isRevoked = never) {
       if (cutReason) return Promise.reject(cutReason);
       const { target, refusal } = targets.of(url);
       if (refusal) return Promise.resolve(unanswered(refusal));
       const { signWith } = delivery.trigger;
       const { headers, body } = encode(delivery, hops);
-      if (signWith !== null) headers.push(...signers.headers(signWith, delivery, body ?? empty, clock.now()));
-      const { timeoutMs } = delivery.trigger.delivery;
-      return new Promise<Outcome>((resolve, reject) => {
-        const onEnd = (): unknown => inFlight.delete(handler);
-        const options = { clock, timeoutMs, responseBytesMax, resolve, reject, onEnd, isRevoked: isRevoked ?? never };
-        const handler = new AnswerHandler(options);
-        inFlight.add(handler);
-        const connections = target.protocol === 'https:' ? secure : plain;
-        handler.carriedBy(connections.post(target, headers, body, handler));
-      });
+      if (signWith !== null) {
+        headers.push(...signers.headers(signWith, messageId(delivery), body ?? empty, clock.now()));
+      }
+      return post(target, headers, body, delivery.trigger.delivery.timeoutMs, isRevoked);
+    },
+    attemptBatch(batch, url, isRevoked = never) {
+      if (cutReason) return Promise.reject(cutReason);
+      const { target, refusal } = targets.of(url);
+      if (refusal) return Promise.resolve(unanswered(refusal));
+      const { signWith, delivery } = batch.deliveries[0].trigger;
+      const headers = headersOf(batch);
+      if (signWith !== null) headers.push(...signers.headers(signWith, batchId(batch), batch.body, clock.now()));
+      return post(target, headers, batch.body, delivery.timeoutMs, isRevoked);
     },
     cutRevoked() {
       for (const handler of inFlight) if (handler.isRevoked) handler.abandon(new RevokedError());

@@ -1,14 +1,10 @@
 import { shownUrl } from '../runtime/shown-url.ts';
-import type { Delivery, Fate, Outcome } from './fate.ts';
+import type { FailedAttempt } from './fate.ts';
 
 /** The fields of the one wide line of a failed attempt. */
-export function failureLine(
-  { trigger, target, event, attempt }: Delivery,
-  url: string,
-  outcome: Outcome,
-  fate: Exclude<Fate, { kind: 'delivered' }>,
-  tookMs: number,
-): Record<string, unknown> {
+export function failureLine(failed: FailedAttempt): Record<string, unknown> {
+  const { delivery, url, outcome, fate, startedAtMs, endedAtMs, batchEvents } = failed;
+  const { trigger, target, event, attempt } = delivery;
   const { id, source, type } = event.attributes;
   return {
     trigger: trigger.name,
@@ -18,8 +14,9 @@ export function failureLine(
     source,
     type,
     attempt,
+    ...(batchEvents !== undefined && { batchEvents }),
     status: outcome.kind === 'answered' ? outcome.status : null,
-    tookMs,
+    tookMs: endedAtMs - startedAtMs,
     fate: fate.kind,
     reason: fate.reason,
     ...(fate.kind === 'retry' && { next: new Date(fate.atMs).toISOString() }),

@@ -103,3 +103,16 @@ export type Fate =
       /** For people: in full. */
       readonly reason: string;
     };
+
+/** An attempt that has failed, and what becomes of its delivery. */
+export interface FailedAttempt {
+  readonly delivery: Delivery;
+  readonly url: string;
+  readonly outcome: Outcome;
+  readonly fate: Exclude<Fate, { kind: 'delivered' }>;
+  /** Milliseconds since 1970. */
+  readonly startedAtMs: number;
+  readonly endedAtMs: number;
+  /** How many events the request had; absent where it was no batch. */
+  readonly batchEvents?: number;
+}

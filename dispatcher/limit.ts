@@ -4,6 +4,7 @@ import type { Clock, Timer } from '../runtime/clock.ts';
 import type { PauseReason } from '../runtime/tallies.ts';
 import type { Health } from './decide.ts';
 import { Capacity } from './limit/capacity.ts';
+import { Gathering } from './limit/gathering.ts';
 import { ProbeTimes } from './limit/probe-times.ts';
 import { Rate } from './limit/rate.ts';
 import { type Entry, type LaneKind, type Waiting, WaitingQueue } from './limit/waiting-queue.ts';
@@ -16,6 +17,9 @@ import type { Permit } from './permits.ts';
  *   lanes ── add ──▶ waiting ── slots (capacity), rate ──▶ deliver ── turn.ended(health) ──▶ capacity
  *                       └─── one at a time as a probe, while the breaker is open ──┘
  *
+ * Of a trigger that wants batches several go in one turn: a slot is one request, the rate counts its events, and what
+ * waits goes once there is a batch of it. A probe is a batch of one.
+ *
  * At zero nothing begins: while the trigger is paused, and, but for the probes, while its breaker is open. Then each
  * lane may put a few deliveries in, so that the probe is the one with the fewest attempts of all that waits.
  */
@@ -25,6 +29,7 @@ export class TriggerLimit {
   readonly #queue: PQueue<WaitingQueue, EntryOptions>;
   readonly #capacity: Capacity;
   readonly #probes = new ProbeTimes();
+  readonly #gathering: Gathering;
   readonly #roomWaiters = new Map<() => void, LaneKind>();
   readonly #onEnded = (turn: Turn, health: Health, retryAfterMs: number): void =>
     this.#turnEnded(turn, health, retryAfterMs);
@@ -37,6 +42,8 @@ export class TriggerLimit {
   #probeAtMs = 0;
   #probeTimer: Timer | undefined;
   #rateTimer: Timer | undefined;
+  /** Whether nothing may begin, whatever waits. */
+  #isHeld = false;
   #isReleased = false;
   #isClosed = false;
 
@@ -46,6 +53,7 @@ export class TriggerLimit {
     this.#rate = settings.rate && new Rate(settings.rate);
     this.#capacity = new Capacity(settings.maxInFlight);
     const waiting = this.#waiting;
+    this.#gathering = new Gathering(settings.batch, waiting, { ...options, onReady: () => this.#follow() });
     const queueClass = class {
       constructor() {
         // biome-ignore lint/correctness/noConstructorReturn: p-queue makes its queue itself, and gets one that is there
@@ -89,9 +97,9 @@ export class TriggerLimit {
     return this.#waiting.size < this.#options.waitingEventsMax;
   }
 
-  /** Whether a delivery that came now would begin at once: the trigger has nothing to do. */
+  /** Whether a delivery that came now would begin at once, or wait for others only: the trigger has nothing to do. */
   get isIdle(): boolean {
-    return this.#waiting.size === 0 && !this.#queue.isPaused && this.#queue.pending < this.#queue.concurrency;
+    return this.#waiting.size === 0 && !this.#isHeld && this.#queue.pending < this.#queue.concurrency;
   }
 
   /** How many of the lane wait for their turn. */
@@ -108,6 +116,7 @@ export class TriggerLimit {
     if (!isSameRate(before.rate, settings.rate)) this.#rate = settings.rate && new Rate(settings.rate);
     if (before.generation !== settings.generation) {
       this.#isGone = false;
+      this.#gathering.settings = settings.batch;
       this.#probes.reset();
       if (this.isOpen) this.#probeAt(this.#options.clock.monotonic());
     }
@@ -119,6 +128,7 @@ export class TriggerLimit {
   release(): void {
     this.#isReleased = true;
     this.#settings = { ...this.#settings, rate: null, paused: false, heldBy: null };
+    this.#gathering.settings = null;
     this.#rate = null;
     this.#isGone = false;
     this.#capacity.reset();
@@ -127,9 +137,11 @@ export class TriggerLimit {
 
   /** Puts a delivery in: it goes on in its turn. */
   add(waiting: Waiting): void {
-    const entry: Entry = { waiting, runsAs: 'attempt' };
+    const { isOn } = this.#gathering;
+    const entry: Entry = { waiting, runsAs: 'attempt', sinceMs: isOn ? this.#options.clock.monotonic() : 0 };
     void this.#queue.add(() => this.#begin(entry), { entry });
-    this.#tryProbe();
+    if (isOn) this.#follow();
+    else this.#tryProbe();
   }
 
   /** Takes out those that have not begun and that `isTaken` says. */
@@ -139,8 +151,13 @@ export class TriggerLimit {
       entry.runsAs = 'nothing';
       void run();
     }
-    if (taken.length > 0) this.#tellRoom();
+    if (taken.length > 0) this.#follow();
     return taken.map(({ entry }) => entry.waiting);
+  }
+
+  /** The subscriber has refused a batch of so many bytes for its size: from now on they are smaller. */
+  tooLarge(bytes: number): void {
+    this.#gathering.tooLarge(bytes);
   }
 
   /**
@@ -154,20 +171,22 @@ export class TriggerLimit {
   /** Nothing begins any more, and no timer is left; what is under way goes on. Idempotent. */
   close(): void {
     this.#isClosed = true;
+    this.#isHeld = true;
     this.#queue.pause();
     this.#probeTimer?.cancel();
     this.#rateTimer?.cancel();
+    this.#gathering.close();
     this.#roomWaiters.clear();
   }
 
   #begin({ waiting, runsAs }: Entry): Promise<void> {
     if (runsAs === 'nothing') return Promise.resolve();
     const turn = new Turn(this.#capacity.begin(), runsAs === 'probe', this.#settings.generation, this.#onEnded);
-    if (this.#rate) {
-      this.#rate.take(this.#options.clock.monotonic());
-      this.#follow();
-    } else this.#tellRoom();
-    return this.#options.deliver(waiting, turn);
+    const others = this.#gathering.take(waiting, turn.isProbe);
+    if (this.#rate) this.#rate.take(this.#options.clock.monotonic(), 1 + (others?.length ?? 0));
+    if (this.#rate || others) this.#follow();
+    else this.#tellRoom();
+    return this.#options.deliver(waiting, turn, others);
   }
 
   #turnEnded(turn: Turn, health: Health, retryAfterMs: number): void {
@@ -281,11 +300,12 @@ export class TriggerLimit {
   #follow(): void {
     if (this.#isClosed) return;
     const waitMs = this.#rate?.waitMs(this.#options.clock.monotonic()) ?? 0;
-    const isHeld = this.pausedBy !== null || this.isOpen || waitMs > 0;
-    if (isHeld) this.#queue.pause();
+    this.#isHeld = this.pausedBy !== null || this.isOpen || waitMs > 0;
+    const mayBegin = !this.#isHeld && this.#gathering.isReady();
+    if (!mayBegin) this.#queue.pause();
     const { slots } = this.#capacity;
     if (slots > 0 && this.#queue.concurrency !== slots) this.#queue.concurrency = slots;
-    if (!isHeld) this.#queue.start();
+    if (mayBegin) this.#queue.start();
     if (waitMs > 0) this.#followIn(waitMs);
     this.#tryProbe();
     this.#tellRoom();
@@ -312,7 +332,7 @@ export class TriggerLimit {
 const candidatesMax = 4;
 
 /** What of a trigger its limit goes by. */
-export type LimitSettings = Pick<Trigger, 'maxInFlight' | 'rate' | 'paused' | 'generation'> &
+export type LimitSettings = Pick<Trigger, 'maxInFlight' | 'batch' | 'rate' | 'paused' | 'generation'> &
   Partial<Pick<Permit, 'heldBy'>>;
 
 export interface LimitOptions {
@@ -321,8 +341,11 @@ export interface LimitOptions {
   readonly clock: Clock;
   /** In [0, 1), for the jitter of probes. */
   readonly random: () => number;
-  /** Does what is to be done with a delivery whose turn has come, and ends the turn. Must not throw. */
-  readonly deliver: (waiting: Waiting, turn: Turn) => Promise<void>;
+  /**
+   * Does what is to be done with a delivery whose turn has come, and ends the turn. Must not throw.
+   * @param others that go with it in one request; null where the trigger wants no batches
+   */
+  readonly deliver: (waiting: Waiting, turn: Turn, others: readonly Waiting[] | null) => Promise<void>;
   readonly onChange: (change: LimitChange) => void;
 }
 

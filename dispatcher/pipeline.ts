@@ -1,30 +1,23 @@
 import type { Logger } from 'pino';
 import { RecordTooLargeError } from '../broker/log/errors.ts';
-import type { LogRecord, NewRecord } from '../broker/log/log.ts';
+import type { LogRecord } from '../broker/log/log.ts';
 import type { BrokerTopics } from '../broker/topics.ts';
 import type { Registry } from '../broker/trigger/registry.ts';
 import type { Trigger } from '../broker/trigger/trigger.ts';
 import { deliverAtOf } from '../event/deliver-at.ts';
-import type { CloudEvent } from '../event/event.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { Metrics } from '../runtime/metrics.ts';
-import type { DeadLetterReason } from '../runtime/tallies.ts';
+import type { DeadLetterReason, TriggerTally } from '../runtime/tallies.ts';
 import type { DurableAppender } from './append.ts';
-import {
-  deadLetterEvent,
-  failureOf,
-  type SinkOutcome,
-  toDeadLetterRecord,
-  toDeadLetterReference,
-  toRawRecord,
-  toRawReplyRecord,
-} from './dead-letter.ts';
-import { classOf, decide, headerOf, healthOf, retryAfterMs } from './decide.ts';
+import { Batches } from './batch/batches.ts';
+import { deadLetterEvent, failureOf, toRawRecord } from './dead-letter.ts';
+import { DeadLetterTopic } from './dead-letter-topic.ts';
+import { classOf, decide, healthOf, retryAfterMs } from './decide.ts';
 import type { Deliverer } from './deliver.ts';
 import { failureLine } from './failure-line.ts';
 import {
   type Delivery,
-  type Failure,
+  type FailedAttempt,
   type Fate,
   type GivenUp,
   type Hold,
@@ -36,8 +29,9 @@ import { TriggerLimits, type TriggerLimitsOptions } from './limit/trigger-limits
 import type { LaneKind, Waiting } from './limit/waiting-queue.ts';
 import type { Turn } from './limit.ts';
 import { RepeatBounds } from './repeat-bound.ts';
-import { hopsOfDelivery, type Reply, replyOf } from './reply.ts';
-import { ReplyTargets, type ReplyTargetsOptions } from './reply-target.ts';
+import { Replies } from './replies.ts';
+import { hopsOfDelivery, replyOf } from './reply.ts';
+import type { ReplyTargetsOptions } from './reply-target.ts';
 import { toRetryRecord } from './retry.ts';
 
 /**
@@ -47,23 +41,40 @@ import { toRetryRecord } from './retry.ts';
  *                 ├─ limit ── deliver ── decide ─┼─ retry ─────── append to the trigger's retry topic ──┼─ settled
  *   retry lane ───┘    ▲                         └─ deadLetter ─┬─ append to the dead-letter topic ─────┘
  *                      └──────── deadLetterSink, if there is one ┘  (with the sink's outcome)
+ *
+ * Where the trigger wants batches, several deliveries go to the subscriber in one request, and each is decided alone.
  */
 export class Pipeline {
   readonly #options: PipelineOptions;
   /** How much of each trigger is under way in this process; the lanes look before they put more in. */
   readonly limits: TriggerLimits;
   readonly #repeatBounds = new RepeatBounds();
-  readonly #replies: ReplyTargets;
+  readonly #deadLetters: DeadLetterTopic;
+  readonly #replies: Replies;
+  readonly #batches: Batches;
   #isDraining = false;
 
   constructor(options: PipelineOptions) {
     this.#options = options;
-    this.#replies = new ReplyTargets(options);
+    this.#deadLetters = new DeadLetterTopic(options.appender, () => options.topics().deadLetter);
+    const tallyOf = (trigger: Trigger): TriggerTally => this.#tally(trigger);
+    this.#replies = new Replies({ ...options, deadLetters: this.#deadLetters, tallyOf });
     this.limits = new TriggerLimits({
       ...options,
       random: Math.random,
       triggers: () => options.registry.snapshot().triggers,
-      deliver: (waiting, turn) => this.#take(waiting, turn),
+      deliver: (waiting, turn, others) =>
+        others === null ? this.#take(waiting, turn) : this.#batches.take([waiting, ...others], turn),
+    });
+    this.#batches = new Batches({
+      ...{ ...options, limits: this.limits, bounds: this.#repeatBounds, replies: this.#replies, tallyOf },
+      steps: {
+        isInTurn: (delivery, turn) => this.#isInTurn(delivery, turn),
+        again: ({ delivery, hold, lane }) => this.deliver(delivery, hold, lane),
+        delivered: (delivery) => this.#countDelivered(delivery),
+        failed: (attempt, { hold }) => this.#failed(attempt, hold),
+        unsettled: ({ hold }, error) => this.#unsettled(hold, error),
+      },
     });
   }
 
@@ -108,10 +119,10 @@ export class Pipeline {
 
   /** A record that can't be read as what it should be goes raw to the dead-letter topic. */
   unreadable(record: LogRecord, origin: Origin, reason: string, hold: Hold): void {
-    const { metrics, broker, logger, topics } = this.#options;
+    const { metrics, broker, logger } = this.#options;
     metrics.trigger(broker, noTrigger).deadLettered('unreadable');
     logger.warn({ broker, ...origin, reason }, 'record is not an event, dead-lettered');
-    void this.#settle(this.#appendDeadLetter(topics().deadLetter, toRawRecord(record, origin, reason)), hold);
+    void this.#settle(this.#deadLetters.append(toRawRecord(record, origin, reason)), hold);
   }
 
   /** A delivery whose trigger was deleted is dead-lettered, or discarded if the deletion said so. */
@@ -153,8 +164,9 @@ export class Pipeline {
     const mayBegin = bound.begin();
     if (mayBegin !== undefined) await mayBegin;
     if (this.#isDraining || hold.isRevoked) hold.drop();
-    else if (mayBegin !== undefined && !turn.isProbe && !this.#isCalled(delivery)) this.#putBack(waiting);
-    else {
+    else if (mayBegin !== undefined && !(this.#isInTurn(delivery, turn) && this.#goesAlone(delivery))) {
+      this.deliver(delivery, hold, waiting.lane);
+    } else {
       try {
         if ((await this.#begin(delivery, hold, turn)) !== 'kept') hold.settle(bound);
       } catch (error) {
@@ -165,14 +177,15 @@ export class Pipeline {
     turn.ended('unknown');
   }
 
-  /** Whether anybody is called at present: the breaker is closed, and there is no pause. */
-  #isCalled({ trigger, target }: Delivery): boolean {
-    return this.limits.of(trigger, target.kind).concurrency > 0;
+  /** Whether what had to wait for a commit may begin all the same: there was no pause meanwhile, nor a breaker opened. */
+  #isInTurn({ trigger, target }: Delivery, turn: Turn): boolean {
+    return !this.#isDraining && (turn.isProbe || this.limits.of(trigger, target.kind).concurrency > 0);
   }
 
-  /** While the delivery waited for a commit its turn has passed. */
-  #putBack(waiting: Waiting): void {
-    this.limits.of(waiting.delivery.trigger, waiting.delivery.target.kind).add(waiting);
+  /** No revision has come meanwhile that wants batches. */
+  #goesAlone({ trigger, target }: Delivery): boolean {
+    const batch = this.#options.registry.snapshot().triggers.get(trigger.uid)?.batch;
+    return target.kind === 'deadLetterSink' || !batch;
   }
 
   /** The delivery's turn has come, under the revision of its trigger that is in force now. */
@@ -184,15 +197,18 @@ export class Pipeline {
     if (target.kind === 'subscriber') return this.#attempt(delivery, trigger.subscriberUri, hold, turn);
     const sinkUri = trigger.delivery.deadLetterSinkUri;
     // A revision may have taken the sink away.
-    return sinkUri === null ? this.#appendFailure(delivery, target.failure, null) : this.#attempt(delivery, sinkUri);
+    return sinkUri === null
+      ? this.#deadLetters.appendFailure(delivery, target.failure, null)
+      : this.#attempt(delivery, sinkUri);
   }
 
   async #abandon(delivery: GivenUp): Promise<void> {
     const { clock, metrics, broker, registry } = this.#options;
     if (registry.snapshot().discarded.has(delivery.trigger.uid)) return;
-    if (delivery.target.kind === 'deadLetterSink') return this.#appendFailure(delivery, delivery.target.failure, null);
+    if (delivery.target.kind === 'deadLetterSink')
+      return this.#deadLetters.appendFailure(delivery, delivery.target.failure, null);
     metrics.trigger(broker, noTrigger).deadLettered('trigger_deleted');
-    await this.#appendFailure(delivery, failureOf(delivery, 'trigger deleted', null, clock.now()), null);
+    await this.#deadLetters.appendFailure(delivery, failureOf(delivery, 'trigger deleted', null, clock.now()), null);
   }
 
   /**
@@ -200,7 +216,7 @@ export class Pipeline {
    * @param turn likewise: how the subscriber is is told to its limit
    */
   async #attempt(delivery: Delivery, url: string, hold?: Hold, turn?: Turn): Promise<Settling> {
-    const { broker, clock, logger } = this.#options;
+    const { clock } = this.#options;
     const { trigger } = delivery;
     const tally = this.#tally(trigger);
     const startedAtMs = clock.now();
@@ -215,17 +231,25 @@ export class Pipeline {
     }
     tally.ended(classOf(outcome), (clock.monotonic() - startedAt) / 1_000);
     const onGone = turn ? trigger.onGone : 'dead-letter';
-    const nowMs = clock.now();
-    const fate = decide(outcome, delivery.attempt, trigger.delivery, nowMs, Math.random(), onGone);
+    const endedAtMs = clock.now();
+    const fate = decide(outcome, delivery.attempt, trigger.delivery, endedAtMs, Math.random(), onGone);
     if (fate.kind === 'delivered') {
       turn?.ended(healthOf(outcome, onGone), 0);
       return this.#delivered(delivery, outcome);
     }
+    const failing = this.#failed({ delivery, url, outcome, fate, startedAtMs, endedAtMs }, hold);
+    turn?.ended(healthOf(outcome, onGone), retryAfterMs(outcome, trigger.delivery, endedAtMs));
+    return failing;
+  }
+
+  /** Says that an attempt has failed, and resolves once its fate is durable, or the lane has the delivery again. */
+  async #failed(attempt: FailedAttempt, hold?: Hold): Promise<Settling> {
+    const { broker, logger } = this.#options;
+    const { delivery, outcome, fate, startedAtMs } = attempt;
+    logger.warn({ broker, ...failureLine(attempt) }, 'attempt failed');
     const failed = { ...delivery, firstAttemptAtMs: delivery.firstAttemptAtMs ?? startedAtMs };
-    logger.warn({ broker, ...failureLine(failed, url, outcome, fate, nowMs - startedAtMs) }, 'attempt failed');
-    turn?.ended(healthOf(outcome, onGone), retryAfterMs(outcome, trigger.delivery, nowMs));
     if (fate.kind === 'retry' && hold?.retryInPlace) {
-      tally.retried();
+      this.#tally(delivery.trigger).retried();
       hold.retryInPlace({ ...failed, attempt: fate.attempt }, fate.atMs);
       return 'kept';
     }
@@ -256,10 +280,11 @@ export class Pipeline {
   /** A promise only where there is something to append: most deliveries are not answered with an event. */
   #delivered(delivery: Delivery, outcome: Outcome): Promise<void> | undefined {
     if (delivery.target.kind === 'deadLetterSink') {
-      return this.#appendFailure(delivery, delivery.target.failure, 'delivered');
+      return this.#deadLetters.appendFailure(delivery, delivery.target.failure, 'delivered');
     }
     const reply = replyOf(outcome, hopsOfDelivery(delivery.event), this.#options.clock.now());
-    if (reply.kind !== 'none') return this.#reply(delivery, outcome, reply).then(() => this.#countDelivered(delivery));
+    if (reply.kind !== 'none')
+      return this.#replies.take(delivery, outcome, reply).then(() => this.#countDelivered(delivery));
     this.#countDelivered(delivery);
     return undefined;
   }
@@ -269,42 +294,6 @@ export class Pipeline {
     this.#tally(delivery.trigger).delivered();
     const wantedAtMs = Math.max(delivery.origin.appendedAtMs, deliverAtOf(delivery.event) || 0);
     metrics.broker(broker).latency(Math.max(0, clock.now() - wantedAtMs) / 1_000);
-  }
-
-  async #reply(delivery: Delivery, outcome: Outcome, reply: Exclude<Reply, { kind: 'none' }>): Promise<void> {
-    switch (reply.kind) {
-      case 'event': {
-        const refusal = await this.#replies.append(delivery, reply.event);
-        if (refusal === null) this.#tally(delivery.trigger).replied('appended');
-        else await this.#refuseReply(delivery, outcome, refusal, 'invalid_reply', reply.event);
-        return;
-      }
-      case 'refused':
-        await this.#refuseReply(delivery, outcome, reply.reason, reply.category, reply.event);
-    }
-  }
-
-  /** The reply can't be accepted: it is dead-lettered itself, and the delivery stands. */
-  async #refuseReply(
-    delivery: Delivery,
-    outcome: Outcome,
-    reason: string,
-    category: DeadLetterReason,
-    event: CloudEvent | null,
-  ): Promise<void> {
-    const { broker, clock, logger, topics } = this.#options;
-    const tally = this.#tally(delivery.trigger);
-    tally.replied('dead_lettered');
-    tally.deadLettered(category);
-    logger.warn(
-      { broker, trigger: delivery.trigger.name, event: delivery.event.attributes.id, reason },
-      'reply refused',
-    );
-    const failure = failureOf(delivery, reason, outcome, clock.now());
-    if (event !== null) return this.#appendFailure({ ...delivery, event }, failure, null);
-    if (outcome.kind !== 'answered') return;
-    const record = toRawReplyRecord(delivery, failure, outcome.body, headerOf(outcome.headers, 'content-type'));
-    await this.#appendDeadLetter(topics().deadLetter, record, toDeadLetterReference(delivery, failure, null));
   }
 
   /** @param outcome of the attempt that failed; null where none was made */
@@ -339,30 +328,17 @@ export class Pipeline {
   /** What no more is done about lies in the dead-letter topic: the failure, and what the sink said to it. */
   #giveUp(delivery: Delivery, category: DeadLetterReason, reason: string, outcome: Outcome | null): Promise<void> {
     const { target, trigger } = delivery;
-    if (target.kind === 'deadLetterSink') return this.#appendFailure(delivery, target.failure, `failed: ${reason}`);
+    if (target.kind === 'deadLetterSink')
+      return this.#deadLetters.appendFailure(delivery, target.failure, `failed: ${reason}`);
     this.#tally(trigger).deadLettered(category);
-    return this.#appendFailure(delivery, failureOf(delivery, reason, outcome, this.#options.clock.now()), null);
-  }
-
-  #appendFailure(delivery: GivenUp, failure: Failure, sink: SinkOutcome | null): Promise<void> {
-    return this.#appendDeadLetter(
-      this.#options.topics().deadLetter,
-      toDeadLetterRecord(delivery, failure, sink),
-      toDeadLetterReference(delivery, failure, sink),
+    return this.#deadLetters.appendFailure(
+      delivery,
+      failureOf(delivery, reason, outcome, this.#options.clock.now()),
+      null,
     );
   }
 
-  /** @param reference what stands for the record if it is too large even here */
-  async #appendDeadLetter(topic: string, record: NewRecord, reference?: NewRecord): Promise<void> {
-    try {
-      await this.#options.appender.append(topic, record);
-    } catch (error) {
-      if (!(error instanceof RecordTooLargeError)) throw error;
-      await this.#options.appender.append(topic, reference ?? { ...record, value: null });
-    }
-  }
-
-  #tally(trigger: Trigger) {
+  #tally(trigger: Trigger): TriggerTally {
     return this.#options.metrics.trigger(this.#options.broker, trigger.name);
   }
 }

@@ -14,10 +14,10 @@ export class RepeatBound {
   #underWay = 0;
   #uncommitted = 0;
   /** In the order in which they came. */
-  #waiters: (() => void)[] = [];
+  #waiters: { readonly events: number; readonly begin: () => void }[] = [];
   #isOpen = false;
 
-  /** @param maxInFlight of the trigger: attempts that may be under way at once */
+  /** @param maxInFlight of the trigger: events whose attempts may be under way at once */
   constructor(maxInFlight: number) {
     this.#max = boundOf(maxInFlight);
   }
@@ -36,16 +36,19 @@ export class RepeatBound {
     return this.#underWay + this.#uncommitted + this.#waiters.length === 0;
   }
 
-  /** Counts an attempt: undefined if it may begin at once, else what it has to wait for. */
-  begin(): Promise<void> | undefined {
-    if (this.#isOpen || (this.#waiters.length === 0 && this.#hasRoom)) {
-      this.#underWay++;
+  /**
+   * Counts an attempt: undefined if it may begin at once, else what it has to wait for.
+   * @param events that it is for; each of them is to end
+   */
+  begin(events = 1): Promise<void> | undefined {
+    if (this.#isOpen || (this.#waiters.length === 0 && this.#hasRoomFor(events))) {
+      this.#underWay += events;
       return undefined;
     }
-    return new Promise((resolve) => this.#waiters.push(resolve));
+    return new Promise((begin) => this.#waiters.push({ events, begin }));
   }
 
-  /** The attempt is over. If it settled its event, that was told before. */
+  /** The attempt for an event is over. If it settled the event, that was told before. */
   end(): void {
     this.#underWay--;
     this.#letGo();
@@ -68,15 +71,18 @@ export class RepeatBound {
     this.#letGo();
   }
 
-  get #hasRoom(): boolean {
-    return this.#underWay + this.#uncommitted < this.#max;
+  /** More than the bound itself may begin where nothing else counts: a revision has made it smaller meanwhile. */
+  #hasRoomFor(events: number): boolean {
+    const counted = this.#underWay + this.#uncommitted;
+    return counted === 0 || counted + events <= this.#max;
   }
 
   #letGo(): void {
     let count = 0;
-    while (count < this.#waiters.length && (this.#isOpen || this.#hasRoom)) {
-      this.#underWay++;
-      this.#waiters[count]?.();
+    for (const { events, begin } of this.#waiters) {
+      if (!this.#isOpen && !this.#hasRoomFor(events)) break;
+      this.#underWay += events;
+      begin();
       count++;
     }
     if (count > 0) this.#waiters.splice(0, count);
@@ -88,11 +94,11 @@ export class RepeatBounds {
   /** By who is called, then by the trigger's uid. */
   readonly #bounds = { subscriber: new Map<string, RepeatBound>(), deadLetterSink: new Map<string, RepeatBound>() };
 
-  of({ uid, maxInFlight }: Pick<Trigger, 'uid' | 'maxInFlight'>, target: Target['kind']): RepeatBound {
-    let bound = this.#bounds[target].get(uid);
+  of(trigger: Bounded, target: Target['kind']): RepeatBound {
+    let bound = this.#bounds[target].get(trigger.uid);
     if (!bound) {
-      bound = new RepeatBound(maxInFlight);
-      this.#bounds[target].set(uid, bound);
+      bound = new RepeatBound(eventsInFlight(trigger));
+      this.#bounds[target].set(trigger.uid, bound);
     }
     return bound;
   }
@@ -102,7 +108,7 @@ export class RepeatBounds {
     for (const bounds of Object.values(this.#bounds)) {
       for (const [uid, bound] of bounds) {
         const trigger = triggers.get(uid);
-        if (trigger) bound.maxInFlight = trigger.maxInFlight;
+        if (trigger) bound.maxInFlight = eventsInFlight(trigger);
         else if (bound.isUnused) bounds.delete(uid);
       }
     }
@@ -112,6 +118,13 @@ export class RepeatBounds {
   open(): void {
     for (const bounds of Object.values(this.#bounds)) for (const bound of bounds.values()) bound.open();
   }
+}
+
+type Bounded = Pick<Trigger, 'uid' | 'maxInFlight' | 'batch'>;
+
+/** Of a trigger with batches `maxInFlight` counts the requests. */
+function eventsInFlight({ maxInFlight, batch }: Bounded): number {
+  return maxInFlight * (batch?.eventsMax ?? 1);
 }
 
 /** As many as a trigger has in flight by default, so that the commits cost none of these while they keep up. */

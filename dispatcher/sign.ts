@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { type SigningKeys, signatureOf, signingKey, signingSecretRule } from '../event/standard-webhooks.ts';
 import { type Secrets, unknownSecret } from '../runtime/secrets.ts';
+import type { Batch } from './batch/body.ts';
 import type { Delivery } from './fate.ts';
 
 /** Signs deliveries as Standard Webhooks 1.0 has it. */
@@ -25,14 +26,14 @@ export class Signers {
   }
 
   /**
-   * The headers of a signed delivery, flat. The id is the same in each attempt, and another for another trigger.
+   * The headers of a signed request, flat.
+   * @param id of the message, from `messageId` or `batchId`
    * @param nowMs when the attempt begins, milliseconds since 1970
    * @throws Error if there is no such key: nothing is ever sent without its signature
    */
-  headers(name: string, delivery: Delivery, body: Buffer, nowMs: number): string[] {
+  headers(name: string, id: string, body: Buffer, nowMs: number): string[] {
     const keys = this.#keys.get(name);
     if (keys === undefined) throw new Error(this.problemOf(name) ?? '');
-    const id = messageId(delivery);
     const timestamp = Math.floor(nowMs / 1_000);
     return [
       ...['webhook-id', id, 'webhook-timestamp', String(timestamp)],
@@ -41,12 +42,22 @@ export class Signers {
   }
 }
 
+/** Of a delivery: the same in each attempt, and another for another trigger. */
+export function messageId({ event, trigger, target }: Delivery): string {
+  const { source, id } = event.attributes;
+  return idOf([trigger.uid, target.kind, source, id]);
+}
+
+/** Of a batch: the same for the same events in the same order. Retries may come in other batches than before. */
+export function batchId({ deliveries }: Pick<Batch, 'deliveries'>): string {
+  const events = deliveries.map(({ event: { attributes } }) => [attributes.source, attributes.id]);
+  return idOf([deliveries[0].trigger.uid, 'batch', events]);
+}
+
 /**
  * An event is named by its source and id. Of these a hash, since the id of a message may have no full stop, and a
  * header not any character.
  */
-function messageId({ event, trigger, target }: Delivery): string {
-  const { source, id } = event.attributes;
-  const parts = JSON.stringify([trigger.uid, target.kind, source, id]);
-  return `msg_${createHash('sha256').update(parts).digest('base64url').slice(0, 27)}`;
+function idOf(parts: readonly unknown[]): string {
+  return `msg_${createHash('sha256').update(JSON.stringify(parts)).digest('base64url').slice(0, 27)}`;
 }

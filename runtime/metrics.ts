@@ -182,6 +182,9 @@ function triggerMetrics(registry: Registry) {
   observed(registry, 'posthorn_delivery_duration_seconds', durationHelp, function* () {
     for (const { broker, trigger, durationSeconds } of tallies()) yield [{ broker, trigger }, durationSeconds];
   });
+  observed(registry, 'posthorn_batch_events', 'Events of one request, of triggers with batches.', function* () {
+    for (const { broker, trigger, batchEvents } of tallies()) yield [{ broker, trigger }, batchEvents];
+  });
   total('posthorn_deliveries_total', 'Deliveries that the subscriber acknowledged.', (t) => t.deliveries);
   total('posthorn_retries_total', 'Failed attempts that will be tried again.', (t) => t.retries);
   total('posthorn_retry_spills_total', 'Deliveries that a busy trigger left to its retry topic.', (t) => t.spills);

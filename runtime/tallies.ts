@@ -47,6 +47,9 @@ const latencySecondsBounds = [
   0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1_800, 7_200, 28_800, 86_400,
 ];
 
+/** Up to the most events of a batch that can be asked for. */
+const batchEventsBounds = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000];
+
 /**
  * The counts of one broker. prom-client builds and looks up a string of the labels at each call (0.3 µs, several times
  * a delivery), so what is counted for each event are plain numbers, read when `/metrics` is asked for.
@@ -123,6 +126,7 @@ export class TriggerTally {
   inFlight = 0;
   limit: LimitState | null = null;
   readonly durationSeconds = new Buckets(attemptSecondsBounds);
+  readonly batchEvents = new Buckets(batchEventsBounds);
 
   constructor(broker: string, trigger: string) {
     this.broker = broker;
@@ -139,6 +143,11 @@ export class TriggerTally {
     this.inFlight -= 1;
     this.attempts[statusClass] += 1;
     this.durationSeconds.observe(seconds);
+  }
+
+  /** The attempt that has ended was a batch of so many events. */
+  batched(events: number): void {
+    this.batchEvents.observe(events);
   }
 
   /** An attempt that `started` was given up before it came to anything (shutdown, revocation). */

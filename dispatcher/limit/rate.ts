@@ -26,9 +26,9 @@ export class Rate {
     return Math.max(0, this.#nextMs - this.#aheadMs - nowMs);
   }
 
-  /** An attempt begins. */
-  take(nowMs: number): void {
-    this.#nextMs = Math.max(this.#nextMs, nowMs) + this.#spacingMs;
+  /** An attempt begins. @param events that go with it: each counts */
+  take(nowMs: number, events = 1): void {
+    this.#nextMs = Math.max(this.#nextMs, nowMs) + events * this.#spacingMs;
   }
 }
 

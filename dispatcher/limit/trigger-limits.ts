@@ -22,7 +22,7 @@ export interface TriggerLimitsOptions extends Omit<LimitOptions, 'onChange'> {
 
 /**
  * The limits of a broker's triggers, and those of their dead letter sinks: what a subscriber answers says nothing of
- * the sink, so each has its own. Of a sink it bounds only how many are called at once; it has no breaker and no rate.
+ * the sink, so each has its own. Of a sink it bounds only how many are called at once; it has no breaker, no rate and no batches.
  */
 export class TriggerLimits {
   readonly #options: TriggerLimitsOptions;
@@ -112,8 +112,8 @@ export class TriggerLimits {
   #settingsOf(trigger: Trigger, target: Target['kind']): LimitSettings {
     const permit = this.#permits.of(trigger);
     if (target !== 'subscriber') return sinkSettings(trigger, permit);
-    const { maxInFlight, paused, generation } = trigger;
-    return { maxInFlight, paused, generation, rate: slower(trigger.rate, permit.rate), heldBy: permit.heldBy };
+    const { maxInFlight, batch, paused, generation } = trigger;
+    return { maxInFlight, batch, paused, generation, rate: slower(trigger.rate, permit.rate), heldBy: permit.heldBy };
   }
 
   /** The metrics show the limit of every trigger; most have none until their first delivery. */
@@ -130,7 +130,8 @@ export class TriggerLimits {
 
 /** A sink is signed to as well, and is nobody who was asked. */
 function sinkSettings({ maxInFlight, paused, generation }: Trigger, { heldBy }: Permit): LimitSettings {
-  return { maxInFlight, paused, generation, rate: null, heldBy: heldBy === 'secret' ? heldBy : null };
+  const held = heldBy === 'secret' ? heldBy : null;
+  return { maxInFlight, batch: null, paused, generation, rate: null, heldBy: held };
 }
 
 function slower(one: AttemptRate | null, other: AttemptRate | null): AttemptRate | null {

@@ -1,3 +1,4 @@
+import type { BatchMember } from '../../event/json.ts';
 import type { Delivery, Hold } from '../fate.ts';
 
 /** Which lane a delivery came in by. */
@@ -8,6 +9,8 @@ export interface Waiting {
   readonly lane: LaneKind;
   readonly delivery: Delivery;
   readonly hold: Hold;
+  /** How its event stands in a batch, once that was asked for. */
+  member?: BatchMember;
 }
 
 /** What p-queue keeps of each. */
@@ -15,6 +18,8 @@ export interface Entry {
   readonly waiting: Waiting;
   /** What it is to be when it runs: an attempt as any other, a probe, or nothing, since it was taken out. */
   runsAs: 'attempt' | 'probe' | 'nothing';
+  /** On the monotonic clock, where deliveries wait for others to go with them; else 0. */
+  readonly sinceMs: number;
 }
 
 type Run = () => Promise<unknown>;
@@ -29,14 +34,26 @@ export class WaitingQueue {
   #queued: (Queued | undefined)[] = [];
   /** Index of the first that waits; those before it are gone. */
   #first = 0;
+  #bytes = 0;
 
   get size(): number {
     return this.#queued.length - this.#first;
   }
 
+  /** The one that has waited longest. */
+  get first(): Entry | undefined {
+    return this.#queued[this.#first]?.entry;
+  }
+
+  /** Of the data that waits, in bytes. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
   enqueue(run: Run, options?: { readonly entry?: Entry }): void {
     if (!options?.entry) throw new Error('only deliveries wait here');
     this.#queued.push({ run, entry: options.entry });
+    this.#bytes += bytesOf(options.entry);
   }
 
   dequeue(): Run | undefined {
@@ -44,6 +61,7 @@ export class WaitingQueue {
     if (!queued) return undefined;
     this.#queued[this.#first] = undefined;
     this.#first++;
+    this.#bytes -= bytesOf(queued.entry);
     // Compacts now and then: removing at the front of a long array each time would cost its length.
     if (this.#first >= 256 && this.#first >= this.#queued.length / 2) this.#replace(this.#queued.slice(this.#first));
     return queued.run;
@@ -70,6 +88,16 @@ export class WaitingQueue {
     return taken;
   }
 
+  /** Takes out those at the front that `isTaken` says, up to the first that it does not. `run` as for `takeOut`. */
+  takeFront(isTaken: (waiting: Waiting) => boolean): Queued[] {
+    const taken: Queued[] = [];
+    for (let next = this.#queued[this.#first]; next && isTaken(next.entry.waiting); next = this.#queued[this.#first]) {
+      taken.push(next);
+      this.dequeue();
+    }
+    return taken;
+  }
+
   /** Takes out, of those with the fewest attempts, the one that has waited longest. `run` is to be called. */
   takeFewestAttempts(): Queued | undefined {
     let best: Waiting | undefined;
@@ -83,6 +111,7 @@ export class WaitingQueue {
   #replace(queued: (Queued | undefined)[]): void {
     this.#queued = queued;
     this.#first = 0;
+    this.#bytes = queued.reduce((sum, one) => sum + (one ? bytesOf(one.entry) : 0), 0);
   }
 
   // p-queue asks for these for what is not used here: priorities, ids and abort signals.
@@ -91,4 +120,8 @@ export class WaitingQueue {
   }
   setPriority(): void {}
   remove(): void {}
+}
+
+function bytesOf({ waiting }: Entry): number {
+  return waiting.delivery.event.data?.length ?? 0;
 }

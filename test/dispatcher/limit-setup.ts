@@ -1,5 +1,5 @@
 import type { Health } from '../../dispatcher/decide.ts';
-import type { LaneKind } from '../../dispatcher/limit/waiting-queue.ts';
+import type { LaneKind, Waiting } from '../../dispatcher/limit/waiting-queue.ts';
 import { type LimitChange, type LimitSettings, TriggerLimit, type Turn } from '../../dispatcher/limit.ts';
 import { testDelivery, testEvent, testTrigger } from '../support/events.ts';
 import { ManualClock } from '../support/manual-clock.ts';
@@ -12,6 +12,8 @@ export interface Attempt {
   readonly attempt: number;
   readonly atMs: number;
   readonly isProbe: boolean;
+  /** All that go in the request, where the trigger wants batches. */
+  readonly batch: readonly string[] | null;
   end(health?: Health, retryAfterMs?: number): Promise<void>;
 }
 
@@ -21,17 +23,26 @@ export interface LimitSetup {
   readonly random?: () => number;
 }
 
+interface AddOptions {
+  readonly lane?: LaneKind;
+  readonly attempt?: number;
+  /** Of its data. */
+  readonly bytes?: number;
+}
+
 /** A limit whose attempts the test ends, on a clock that it turns. */
 export function startLimit({ settings = {}, waitingEventsMax = 1_024, random = () => 0.5 }: LimitSetup = {}) {
   const clock = new ManualClock();
   const changes: LimitChange[] = [];
   const attempts: Attempt[] = [];
   const underWay = new Set<Attempt>();
-  let current: LimitSettings = { maxInFlight: 256, rate: null, paused: false, generation: 1, ...settings };
-  const deliver = (id: string, attempt: number, turn: Turn): Promise<void> => {
+  let current: LimitSettings = { maxInFlight: 256, batch: null, rate: null, paused: false, generation: 1, ...settings };
+  const idOf = ({ delivery }: Waiting): string => delivery.event.attributes.id;
+  const deliver = (waiting: Waiting, turn: Turn, others: readonly Waiting[] | null): Promise<void> => {
     const { promise, resolve } = Promise.withResolvers<void>();
     const one: Attempt = {
-      ...{ id, attempt, isProbe: turn.isProbe, atMs: clock.monotonic() },
+      ...{ id: idOf(waiting), attempt: waiting.delivery.attempt, isProbe: turn.isProbe, atMs: clock.monotonic() },
+      batch: others && [waiting, ...others].map(idOf),
       async end(health = 'well', retryAfterMs = 0) {
         underWay.delete(one);
         turn.ended(health, retryAfterMs);
@@ -45,15 +56,17 @@ export function startLimit({ settings = {}, waitingEventsMax = 1_024, random = (
   };
   const limit = new TriggerLimit(current, {
     ...{ waitingEventsMax, clock, random },
-    deliver: ({ delivery }, turn) => deliver(delivery.event.attributes.id, delivery.attempt, turn),
+    deliver,
     onChange: (change) => void changes.push(change),
   });
   return {
     ...{ limit, clock, changes, attempts, underWay },
     /** A delivery comes in. */
-    add(id: string, { lane = 'shared', attempt = 1 }: { lane?: LaneKind; attempt?: number } = {}): void {
+    add(id: string, { lane = 'shared', attempt = 1, bytes = 0 }: AddOptions = {}): void {
       const hold = { isRevoked: false, settle: () => {}, drop: () => {} };
-      limit.add({ lane, hold, delivery: testDelivery(trigger, testEvent({ id }), { attempt }) });
+      const data = bytes === 0 ? undefined : Buffer.alloc(bytes, '1');
+      const event = testEvent({ id, datacontenttype: 'application/json' }, data);
+      limit.add({ lane, hold, delivery: testDelivery(trigger, event, { attempt }) });
     },
     update(more: Partial<LimitSettings>): void {
       current = { ...current, ...more };

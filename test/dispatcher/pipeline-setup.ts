@@ -5,8 +5,9 @@ import { brokerTopics } from '../../broker/topics.ts';
 import type { Registry, RegistrySnapshot } from '../../broker/trigger/registry.ts';
 import type { Broker, Trigger } from '../../broker/trigger/trigger.ts';
 import { DurableAppender } from '../../dispatcher/append.ts';
+import type { Batch } from '../../dispatcher/batch/body.ts';
 import type { Deliverer } from '../../dispatcher/deliver.ts';
-import type { Delivery, Hold, Outcome } from '../../dispatcher/fate.ts';
+import { type Delivery, type Hold, type Outcome, RevokedError } from '../../dispatcher/fate.ts';
 import { allPermitted } from '../../dispatcher/permits.ts';
 import { Pipeline } from '../../dispatcher/pipeline.ts';
 import { createMetrics } from '../../runtime/metrics.ts';
@@ -20,12 +21,21 @@ export function answered(status: number, headers: string[] = [], body = ''): Out
   return { kind: 'answered', status, headers, body: Buffer.from(body), truncated: false };
 }
 
+/** What has become of the record that a delivery came from. */
+export interface Held {
+  state: 'held' | 'settled' | 'dropped';
+  isRevoked: boolean;
+}
+
 /** A pipeline whose subscribers and log do what the test says. */
 export function startPipeline(triggers: readonly Trigger[], { waitingEventsMax = 10, permits = allPermitted } = {}) {
   const clock = new ManualClock();
   const cut = new AbortController();
   const appended: { topic: string; record: NewRecord }[] = [];
   const attempts: { url: string; delivery: Delivery; hops: number }[] = [];
+  const batches: Batch[] = [];
+  /** What a batch is answered; absent: as a single event. */
+  let answerBatch: ((batch: Batch) => Outcome | Promise<Outcome>) | undefined;
   const lines: Record<string, unknown>[] = [];
   /** Of other brokers, by `namespace/name`. */
   const others = new Map<string, Registry>();
@@ -45,16 +55,28 @@ export function startPipeline(triggers: readonly Trigger[], { waitingEventsMax =
       appended.push({ topic, record });
     },
   } as unknown as Gatherer;
+  /** Requests that are cut where they are revoked. */
+  const cuts = new Set<() => void>();
+  const answer = (outcome: Outcome | Promise<Outcome>, isRevoked?: () => boolean): Promise<Outcome> => {
+    const aborted = new Promise<never>((_, reject) => {
+      cut.signal.addEventListener('abort', () => reject(cut.signal.reason));
+      if (isRevoked) cuts.add(() => isRevoked() && reject(new RevokedError()));
+    });
+    return Promise.race([outcome, aborted]);
+  };
   const deliverer: Deliverer = {
     attempt: async (delivery, url, hops) => {
       attempts.push({ url, delivery, hops });
-      const aborted = new Promise<never>((_, reject) => {
-        cut.signal.addEventListener('abort', () => reject(cut.signal.reason));
-      });
-      return Promise.race([answers.get(url) ?? answered(200), aborted]);
+      return answer(answers.get(url) ?? answered(200));
+    },
+    attemptBatch: async (batch, url, isRevoked) => {
+      batches.push(batch);
+      return answer(answerBatch?.(batch) ?? answers.get(url) ?? answered(200), isRevoked);
     },
     cut: () => {},
-    cutRevoked: () => {},
+    cutRevoked: () => {
+      for (const one of cuts) one();
+    },
     close: async () => {},
   };
   const metrics = createMetrics();
@@ -77,16 +99,21 @@ export function startPipeline(triggers: readonly Trigger[], { waitingEventsMax =
     signal: cut.signal,
   });
   return {
-    ...{ pipeline, clock, cut, appended, attempts, answers, others, snapshot, lines, metrics },
+    ...{ pipeline, clock, cut, appended, attempts, batches, answers, others, snapshot, lines, metrics },
+    answerBatches(by: typeof answerBatch): void {
+      answerBatch = by;
+    },
     refuse(when: typeof refuse): void {
       refuse = when;
     },
     /** Delivers and tells what became of the record that it came from. */
-    run(delivery: Delivery, more: Partial<Hold> = {}): { state: 'held' | 'settled' | 'dropped' } {
-      const held: { state: 'held' | 'settled' | 'dropped' } = { state: 'held' };
+    run(delivery: Delivery, more: Partial<Hold> = {}): Held {
+      const held: Held = { state: 'held', isRevoked: false };
       const hold: Hold = {
         ...more,
-        isRevoked: false,
+        get isRevoked() {
+          return held.isRevoked;
+        },
         settle: () => {
           held.state = 'settled';
         },
