@@ -160,12 +160,15 @@ t.test('a revision that wants batches, or none, holds for what waits', async (t)
 });
 
 t.test('what was taken out leaves no batch behind that is ready', async (t) => {
-  const { addAll, batches, limit, clock } = start({}, { maxInFlight: 1 });
+  const { addAll, batches, limit, clock, endAll } = start({}, { maxInFlight: 1 });
   addAll(...'abcdef');
   t.equal(limit.takeOut(() => true).length, 3);
+  await endAll();
   addAll('g');
   await clock.advance(99);
   t.same(batches(), ['abc']);
+  await clock.advance(1);
+  t.same(batches(), ['abc', 'g']);
 });
 
 t.test('of a deleted trigger nothing is gathered', async (t) => {

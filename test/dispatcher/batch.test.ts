@@ -298,25 +298,78 @@ t.test('what waits for a batch when its trigger is deleted is dead-lettered with
   ]);
 });
 
-t.test('a batch waits for commits until a crash repeats no more events than are in flight at most', async (t) => {
-  const of = { ...trigger, maxInFlight: 3, batch: { eventsMax: 100, bytesMax: 1_000_000, lingerMs: 0 } };
-  const { pipeline, clock, batches } = startPipeline([of], { waitingEventsMax: 1_000 });
+/** A pipeline before a log whose commits the test acknowledges, and as many deliveries in it. */
+async function startUncommitted(of: Trigger, deliveries: number) {
+  const started = startPipeline([of], { waitingEventsMax: 1_000 });
   const settled: RepeatBound[] = [];
+  let dropped = 0;
   const hold = {
     isRevoked: false,
     settle(...bounds: readonly RepeatBound[]) {
       for (const bound of bounds) bound.settled();
       settled.push(...bounds);
     },
-    drop: () => {},
+    drop: () => dropped++,
   };
-  for (let count = 0; count < 600; count++) pipeline.deliver(testDelivery(of), hold, 'shared');
-  await clock.advance(0);
+  for (let count = 0; count < deliveries; count++) started.pipeline.deliver(testDelivery(of), hold, 'shared');
+  await started.clock.advance(0);
+  return {
+    ...started,
+    dropped: () => dropped,
+    async commit(count: number) {
+      for (const bound of settled.splice(0, count)) bound.committed(1);
+      await started.clock.advance(0);
+    },
+    async revise(trigger: Trigger) {
+      started.snapshot.triggers.set(of.uid, { ...trigger, generation: of.generation + 1 });
+      started.pipeline.refreshLimits();
+      await started.clock.advance(0);
+    },
+  };
+}
+
+const hundreds = { ...trigger, maxInFlight: 3, batch: { eventsMax: 100, bytesMax: 1_000_000, lingerMs: 0 } };
+
+t.test('a batch waits for commits until a crash repeats no more events than are in flight at most', async (t) => {
+  const { batches, commit } = await startUncommitted(hundreds, 600);
   t.equal(batches.length, 3, '300 events');
-  for (const bound of settled.splice(0, 99)) bound.committed(1);
-  await clock.advance(0);
+  await commit(99);
   t.equal(batches.length, 3, 'no room for a hundred');
-  for (const bound of settled.splice(0, 1)) bound.committed(1);
-  await clock.advance(0);
+  await commit(1);
   t.equal(batches.length, 4);
+});
+
+t.test('a batch that waited for a commit does not go while its trigger is paused, nor at shutdown', async (t) => {
+  const { batches, commit, revise, pipeline, dropped } = await startUncommitted(hundreds, 600);
+  await revise({ ...hundreds, paused: true });
+  await commit(300);
+  t.equal(batches.length, 3);
+  t.equal(pipeline.limits.of(hundreds).waiting, 300, 'all of it waits again');
+  await revise(hundreds);
+  t.equal(batches.length, 6);
+
+  const ending = await startUncommitted(hundreds, 400);
+  ending.pipeline.drain();
+  await ending.clock.advance(0);
+  t.equal(ending.batches.length, 3);
+  t.equal(ending.dropped(), 100);
+  t.equal(dropped(), 0);
+});
+
+t.test('what waited for a commit goes as the revision wants that has come meanwhile', async (t) => {
+  const alone = await startUncommitted({ ...trigger, batch: null, maxInFlight: 256 }, 300);
+  t.equal(alone.attempts.length, 256);
+  await alone.revise(hundreds);
+  await alone.commit(256);
+  t.equal(alone.attempts.length, 256);
+  t.same(
+    alone.batches.map(({ deliveries }) => deliveries.length),
+    [44],
+  );
+
+  const batched = await startUncommitted(hundreds, 400);
+  await batched.revise({ ...hundreds, batch: null });
+  await batched.commit(300);
+  t.equal(batched.batches.length, 3);
+  t.equal(batched.attempts.length, 100);
 });
