@@ -111,7 +111,7 @@ t.test("the text keeps to Prometheus' conventions", async (t) => {
     t.match(helps.get(name), /^[A-Z0-9].*\.$/, `${name}: its help is a sentence`);
     t.equal(name.endsWith('_total'), type === 'counter', `${name}: _total is for counters`);
     t.notMatch(name, /_(ms|milliseconds|minutes|kb|mb|gauge|counter|histogram)(_|$)/, `${name}: base units, no type`);
-    if (type === 'histogram') t.match(name, /_seconds$/, `${name}: the unit ends the name`);
+    if (type === 'histogram') t.match(name, /_(seconds|events)$/, `${name}: the unit ends the name`);
   }
   for (const line of text.split('\n').filter((one) => one.startsWith('posthorn_'))) {
     t.match(line, /^[a-z0-9_]+(\{([a-z_]+="[^"\\\n]*",?)+\})? [0-9.e+-]+$/, line);
