@@ -7,6 +7,7 @@ import { Capacity } from './limit/capacity.ts';
 import { Gathering } from './limit/gathering.ts';
 import { ProbeTimes } from './limit/probe-times.ts';
 import { Rate } from './limit/rate.ts';
+import { Turn } from './limit/turn.ts';
 import { type Entry, type LaneKind, type Waiting, WaitingQueue } from './limit/waiting-queue.ts';
 import type { Permit } from './permits.ts';
 
@@ -99,7 +100,8 @@ export class TriggerLimit {
 
   /** Whether a delivery that came now would begin at once, or wait for others only: the trigger has nothing to do. */
   get isIdle(): boolean {
-    return this.#waiting.size === 0 && !this.#isHeld && this.#queue.pending < this.#queue.concurrency;
+    const isNoneReady = this.#waiting.size === 0 || this.#queue.isPaused;
+    return isNoneReady && !this.#isHeld && this.#queue.pending < this.#queue.concurrency;
   }
 
   /** How many of the lane wait for their turn. */
@@ -360,38 +362,6 @@ export type LimitChange =
 
 interface EntryOptions extends QueueAddOptions {
   readonly entry: Entry;
-}
-
-/** A delivery's turn, which ends once. */
-export class Turn {
-  readonly ticket: number;
-  readonly isProbe: boolean;
-  /** The revision of the trigger that was in force when the turn came. */
-  readonly generation: number;
-  readonly #onEnded: (turn: Turn, health: Health, retryAfterMs: number) => void;
-  #isEnded = false;
-
-  constructor(
-    ticket: number,
-    isProbe: boolean,
-    generation: number,
-    onEnded: (turn: Turn, health: Health, retryAfterMs: number) => void,
-  ) {
-    this.ticket = ticket;
-    this.isProbe = isProbe;
-    this.generation = generation;
-    this.#onEnded = onEnded;
-  }
-
-  /**
-   * The attempt has ended, if there was one. Idempotent: the first says it.
-   * @param retryAfterMs how long the subscriber wants to be left alone; 0: it did not say
-   */
-  ended(health: Health, retryAfterMs = 0): void {
-    if (this.#isEnded) return;
-    this.#isEnded = true;
-    this.#onEnded(this, health, retryAfterMs);
-  }
 }
 
 function isSameRate(one: AttemptRate | null, other: AttemptRate | null): boolean {

@@ -26,8 +26,8 @@ import {
   RevokedError,
 } from './fate.ts';
 import { TriggerLimits, type TriggerLimitsOptions } from './limit/trigger-limits.ts';
+import type { Turn } from './limit/turn.ts';
 import type { LaneKind, Waiting } from './limit/waiting-queue.ts';
-import type { Turn } from './limit.ts';
 import { RepeatBounds } from './repeat-bound.ts';
 import { Replies } from './replies.ts';
 import { hopsOfDelivery, replyOf } from './reply.ts';

@@ -7,8 +7,8 @@ import { classOf, decide, type Health, healthOf, retryAfterMs } from '../decide.
 import type { Deliverer } from '../deliver.ts';
 import { type Delivery, type FailedAttempt, type Outcome, RevokedError } from '../fate.ts';
 import type { TriggerLimits } from '../limit/trigger-limits.ts';
+import type { Turn } from '../limit/turn.ts';
 import type { Waiting } from '../limit/waiting-queue.ts';
-import type { Turn } from '../limit.ts';
 import type { RepeatBound, RepeatBounds } from '../repeat-bound.ts';
 import type { Replies } from '../replies.ts';
 import { hopsOfDelivery, replyOf } from '../reply.ts';

@@ -124,9 +124,18 @@ t.test('paused deliveries wait, and go in batches as soon as it is over', async 
 });
 
 t.test('a trigger that only gathers is idle for the others, one that is full is not', async (t) => {
-  const { addAll, limit } = start({}, { maxInFlight: 1 });
+  const { addAll, limit, clock, endAll, update } = start();
   t.equal(limit.isIdle, true);
-  addAll('a', 'b', 'c');
+  addAll('a', 'b');
+  t.equal(limit.isIdle, true, 'it waits for others, and for nothing else');
+  addAll('c', 'd', 'e', 'f');
+  await clock.advance(0);
+  t.equal(limit.isIdle, false, 'all requests are in flight');
+  addAll('g');
+  t.equal(limit.isIdle, false);
+  await endAll();
+  t.equal(limit.isIdle, true);
+  update({ paused: true });
   t.equal(limit.isIdle, false);
 });
 

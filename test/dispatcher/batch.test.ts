@@ -202,7 +202,7 @@ t.test('an answer that is an event is no reply: it is dead-lettered, and the bat
   t.match(await metrics.registry.metrics(), /posthorn_dead_letters_total\{.*reason="invalid_reply"\} 1/);
 });
 
-t.test('dead letters go to their sink one by one', async (t) => {
+t.test('dead letters go to their sink each in a request of its own', async (t) => {
   const withSink = { ...trigger, delivery: { ...trigger.delivery, deadLetterSinkUri: sinkUri } };
   const { runAll, clock, answers, attempts, appended, batches } = start(withSink);
   answers.set(trigger.subscriberUri, results({ a: 200, b: 400, c: 400 }));

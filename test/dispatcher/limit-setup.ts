@@ -1,6 +1,7 @@
 import type { Health } from '../../dispatcher/decide.ts';
+import type { Turn } from '../../dispatcher/limit/turn.ts';
 import type { LaneKind, Waiting } from '../../dispatcher/limit/waiting-queue.ts';
-import { type LimitChange, type LimitSettings, TriggerLimit, type Turn } from '../../dispatcher/limit.ts';
+import { type LimitChange, type LimitSettings, TriggerLimit } from '../../dispatcher/limit.ts';
 import { testDelivery, testEvent, testTrigger } from '../support/events.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 
