@@ -1,5 +1,6 @@
 import { isUtf8 } from 'node:buffer';
 import { EventError, shown } from './errors.ts';
+import { isUri, isUriReference } from './uri.ts';
 
 /** The value of an attribute as an HTTP header holds it (CloudEvents HTTP binding 1.0.2, section 3.1.3.2). */
 export function encodeHeaderValue(value: string): string {
@@ -10,7 +11,8 @@ export function encodeHeaderValue(value: string): string {
 /**
  * The value of an attribute from its HTTP header: unquoted, percent-decoded, UTF-8. Bytes of UTF-8 that were not
  * percent-encoded are taken too. A value that does not begin with a double quote is not quoted: quotes within it are its
- * own, as senders that encode nothing write them.
+ * own, as senders that encode nothing write them. They write a URI with its own percent signs too: what is no URI once it
+ * is decoded, and one as it came, is taken as it came. Who encodes can't mean it, as `%20` of a URI is then `%2520`.
  *
  * @param value with a character for each byte, as node:http gives it
  * @throws EventError
@@ -26,8 +28,15 @@ export function decodeHeaderValue(name: string, value: string): string {
   const buffer = Buffer.from(bytes, 'latin1');
   // A character above U+00FF is no byte, and would be cut to one.
   if (!isUtf8(buffer) || /[^\0-\xff]/.test(bytes)) throw wrong(name, value, 'it is not UTF-8, percent-encoded');
-  return buffer.toString();
+  const decoded = buffer.toString();
+  const isRight = uriAttributes.get(name);
+  return isRight !== undefined && !isRight(decoded) && isRight(value) ? value : decoded;
 }
+
+const uriAttributes: ReadonlyMap<string, (text: string) => boolean> = new Map([
+  ['source', isUriReference],
+  ['dataschema', isUri],
+]);
 
 /** Takes the quotes off (RFC 9110, section 5.6.4); text after the closing quote stays. */
 function unquote(name: string, value: string): string {
