@@ -1,8 +1,9 @@
-import { execFile, spawn } from 'node:child_process';
-import { existsSync } from 'node:fs';
-import { mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
+import { execFile } from 'node:child_process';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
+import { kept, runQuietly } from '../kept.ts';
 
 const run = promisify(execFile);
 
@@ -77,27 +78,26 @@ const jvmOptions = [
   '-Dorg.slf4j.simpleLogger.defaultLogLevel=warn',
 ];
 
-/** Kafka's jars, from Maven's repository the first time. Callers at the same time, in other processes too, are safe. */
+/** Kafka's jars, from Maven's repository the first time. */
 async function requireJars(): Promise<string> {
   await requireJava17();
-  const cache = path.resolve(import.meta.dirname, '../../../node_modules/.cache/posthorn');
-  const jars = path.join(cache, `kafka-${kafkaVersion}`);
-  if (existsSync(jars)) return jars;
+  return kept(`kafka-${kafkaVersion}`, async (folder) => {
+    const scratch = await mkdtemp(path.join(tmpdir(), 'posthorn-pom-'));
+    try {
+      const file = path.join(scratch, 'pom.xml');
+      await writeFile(file, pom());
+      await copyJars(file, folder);
+    } finally {
+      await rm(scratch, { recursive: true, force: true });
+    }
+  });
+}
 
-  await mkdir(cache, { recursive: true });
-  const scratch = await mkdtemp(path.join(cache, 'download-'));
-  try {
-    await writeFile(path.join(scratch, 'pom.xml'), pom());
-    const goal = 'org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies';
-    await runQuietly('mvn', ['-B', '-q', goal, '-DincludeScope=runtime', '-DoutputDirectory=jars'], scratch);
-    // The folder appears whole or not at all; whoever comes second finds that of the first.
-    await rename(path.join(scratch, 'jars'), jars).catch((error: unknown) => {
-      if (!existsSync(jars)) throw error;
-    });
-  } finally {
-    await rm(scratch, { recursive: true, force: true });
-  }
-  return jars;
+/** Copies all jars that a pom.xml names, and those that they need, into a folder. */
+export async function copyJars(pomFile: string, folder: string): Promise<void> {
+  const goal = 'org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies';
+  const options = ['-DincludeScope=runtime', `-DoutputDirectory=${folder}`];
+  await runQuietly('mvn', ['-B', '-q', '-f', pomFile, goal, ...options]);
 }
 
 async function requireJava17(): Promise<void> {
@@ -106,19 +106,6 @@ async function requireJava17(): Promise<void> {
   if (version === undefined || Number(version) < 17) {
     throw new Error(`Kafka ${kafkaVersion} needs Java 17 or later, this is ${version ?? 'of an unknown version'}`);
   }
-}
-
-function runQuietly(command: string, args: readonly string[], cwd: string): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const child = spawn(command, args, { cwd, stdio: ['ignore', 'pipe', 'pipe'] });
-    let output = '';
-    for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => (output += String(chunk)));
-    child.on('error', reject);
-    child.on('close', (code) => {
-      if (code === 0) resolve();
-      else reject(new Error(`${command} ended with ${code}: ${output.trim().slice(0, 2_000)}`));
-    });
-  });
 }
 
 function pom(): string {
