@@ -221,7 +221,7 @@ class AnswerHandler implements Exchange {
   }
 
   #answer(truncated: boolean): Outcome {
-    const body = this.#chunks.length === 1 ? (this.#chunks[0] ?? empty) : Buffer.concat(this.#chunks);
+    const body = this.#chunks.length > 1 ? Buffer.concat(this.#chunks) : (this.#chunks[0] ?? empty);
     return { kind: 'answered', status: this.#status, headers: this.#headers, body, truncated };
   }
 

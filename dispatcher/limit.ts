@@ -1,4 +1,3 @@
-import PQueue, { type QueueAddOptions } from 'p-queue';
 import type { AttemptRate, Trigger } from '../broker/trigger/trigger.ts';
 import type { Clock, Timer } from '../runtime/clock.ts';
 import type { PauseReason } from '../runtime/tallies.ts';
@@ -8,7 +7,7 @@ import { Gathering } from './limit/gathering.ts';
 import { ProbeTimes } from './limit/probe-times.ts';
 import { Rate } from './limit/rate.ts';
 import { Turn } from './limit/turn.ts';
-import { type Entry, type LaneKind, type Waiting, WaitingQueue } from './limit/waiting-queue.ts';
+import { type LaneKind, type Waiting, WaitingQueue } from './limit/waiting-queue.ts';
 import type { Permit } from './permits.ts';
 
 /**
@@ -27,7 +26,6 @@ import type { Permit } from './permits.ts';
 export class TriggerLimit {
   readonly #options: LimitOptions;
   readonly #waiting = new WaitingQueue();
-  readonly #queue: PQueue<WaitingQueue, EntryOptions>;
   readonly #capacity: Capacity;
   readonly #probes = new ProbeTimes();
   readonly #gathering: Gathering;
@@ -43,8 +41,15 @@ export class TriggerLimit {
   #probeAtMs = 0;
   #probeTimer: Timer | undefined;
   #rateTimer: Timer | undefined;
+  /** Turns that have begun and not ended. */
+  #underWay = 0;
+  /** How many may be under way at once, while any may begin. */
+  #slots: number;
   /** Whether nothing may begin, whatever waits. */
   #isHeld = false;
+  /** Whether what waits may begin now, as far as there are slots. */
+  #mayBegin = false;
+  #isBeginning = false;
   #isReleased = false;
   #isClosed = false;
 
@@ -53,15 +58,8 @@ export class TriggerLimit {
     this.#options = options;
     this.#rate = settings.rate && new Rate(settings.rate);
     this.#capacity = new Capacity(settings.maxInFlight);
-    const waiting = this.#waiting;
-    this.#gathering = new Gathering(settings.batch, waiting, { ...options, onReady: () => this.#follow() });
-    const queueClass = class {
-      constructor() {
-        // biome-ignore lint/correctness/noConstructorReturn: p-queue makes its queue itself, and gets one that is there
-        return waiting;
-      }
-    };
-    this.#queue = new PQueue({ concurrency: settings.maxInFlight, queueClass: queueClass as typeof WaitingQueue });
+    this.#slots = settings.maxInFlight;
+    this.#gathering = new Gathering(settings.batch, this.#waiting, { ...options, onReady: () => this.#follow() });
     if (settings.paused) this.#options.onChange({ kind: 'paused' });
     this.#follow();
   }
@@ -72,7 +70,7 @@ export class TriggerLimit {
   }
 
   get inFlight(): number {
-    return this.#queue.pending;
+    return this.#underWay;
   }
 
   /** Why nothing of the trigger is attempted: `posthorn.dev/paused`, its subscriber is gone, or its permit; null: it is. */
@@ -100,8 +98,8 @@ export class TriggerLimit {
 
   /** Whether a delivery that came now would begin at once, or wait for others only: the trigger has nothing to do. */
   get isIdle(): boolean {
-    const isNoneReady = this.#waiting.size === 0 || this.#queue.isPaused;
-    return isNoneReady && !this.#isHeld && this.#queue.pending < this.#queue.concurrency;
+    const isNoneReady = this.#waiting.size === 0 || !this.#mayBegin;
+    return isNoneReady && !this.#isHeld && this.#underWay < this.#slots;
   }
 
   /** How many of the lane wait for their turn. */
@@ -140,21 +138,19 @@ export class TriggerLimit {
   /** Puts a delivery in: it goes on in its turn. */
   add(waiting: Waiting): void {
     const { isOn } = this.#gathering;
-    const entry: Entry = { waiting, runsAs: 'attempt', sinceMs: isOn ? this.#options.clock.monotonic() : 0 };
-    void this.#queue.add(() => this.#begin(entry), { entry });
+    this.#waiting.add({ waiting, sinceMs: isOn ? this.#options.clock.monotonic() : 0 });
     if (isOn) this.#follow();
-    else this.#tryProbe();
+    else {
+      this.#beginWaiting();
+      this.#tryProbe();
+    }
   }
 
   /** Takes out those that have not begun and that `isTaken` says. */
   takeOut(isTaken: (waiting: Waiting) => boolean): Waiting[] {
     const taken = this.#waiting.takeOut(isTaken);
-    for (const { entry, run } of taken) {
-      entry.runsAs = 'nothing';
-      void run();
-    }
     if (taken.length > 0) this.#follow();
-    return taken.map(({ entry }) => entry.waiting);
+    return taken;
   }
 
   /** The subscriber has refused a batch of so many bytes for its size: from now on they are smaller. */
@@ -174,22 +170,43 @@ export class TriggerLimit {
   close(): void {
     this.#isClosed = true;
     this.#isHeld = true;
-    this.#queue.pause();
+    this.#mayBegin = false;
     this.#probeTimer?.cancel();
     this.#rateTimer?.cancel();
     this.#gathering.close();
     this.#roomWaiters.clear();
   }
 
-  #begin({ waiting, runsAs }: Entry): Promise<void> {
-    if (runsAs === 'nothing') return Promise.resolve();
-    const turn = new Turn(this.#capacity.begin(), runsAs === 'probe', this.#settings.generation, this.#onEnded);
-    const others = this.#gathering.take(waiting, turn.isProbe);
+  /** Begins with what waits, in its order, as far as there are slots. */
+  #beginWaiting(): void {
+    // From within a beginning: a lane was told of room, and has put in more. The loop below goes on with it.
+    if (this.#isBeginning) return;
+    this.#isBeginning = true;
+    try {
+      while (this.#mayBegin && this.#underWay < this.#slots) {
+        const waiting = this.#waiting.takeFirst();
+        if (waiting === undefined) break;
+        this.#begin(waiting, false);
+      }
+    } finally {
+      this.#isBeginning = false;
+    }
+  }
+
+  #begin(waiting: Waiting, isProbe: boolean): void {
+    this.#underWay++;
+    const turn = new Turn(this.#capacity.begin(), isProbe, this.#settings.generation, this.#onEnded);
+    const others = this.#gathering.take(waiting, isProbe);
     if (this.#rate) this.#rate.take(this.#options.clock.monotonic(), 1 + (others?.length ?? 0));
     if (this.#rate || others) this.#follow();
     else this.#tellRoom();
-    return this.#options.deliver(waiting, turn, others);
+    void this.#options.deliver(waiting, turn, others).then(this.#onDelivered);
   }
+
+  readonly #onDelivered = (): void => {
+    this.#underWay--;
+    this.#beginWaiting();
+  };
 
   #turnEnded(turn: Turn, health: Health, retryAfterMs: number): void {
     const { clock } = this.#options;
@@ -291,23 +308,21 @@ export class TriggerLimit {
       this.#followIn(waitMs);
       return;
     }
-    const queued = this.#waiting.takeFewestAttempts();
-    if (!queued) return;
-    queued.entry.runsAs = 'probe';
+    const waiting = this.#waiting.takeFewestAttempts();
+    if (!waiting) return;
     this.#probe = 'underWay';
-    void queued.run();
+    this.#begin(waiting, true);
   }
 
-  /** Brings the queue in step with what may begin now. */
+  /** Looks what may begin now, and begins. */
   #follow(): void {
     if (this.#isClosed) return;
     const waitMs = this.#rate?.waitMs(this.#options.clock.monotonic()) ?? 0;
     this.#isHeld = this.pausedBy !== null || this.isOpen || waitMs > 0;
-    const mayBegin = !this.#isHeld && this.#gathering.isReady();
-    if (!mayBegin) this.#queue.pause();
+    this.#mayBegin = !this.#isHeld && this.#gathering.isReady();
     const { slots } = this.#capacity;
-    if (slots > 0 && this.#queue.concurrency !== slots) this.#queue.concurrency = slots;
-    if (mayBegin) this.#queue.start();
+    if (slots > 0) this.#slots = slots;
+    this.#beginWaiting();
     if (waitMs > 0) this.#followIn(waitMs);
     this.#tryProbe();
     this.#tellRoom();
@@ -359,10 +374,6 @@ export type LimitChange =
   | { readonly kind: 'paused' }
   | { readonly kind: Exclude<PauseReason, 'annotation'> }
   | { readonly kind: 'resumed' };
-
-interface EntryOptions extends QueueAddOptions {
-  readonly entry: Entry;
-}
 
 function isSameRate(one: AttemptRate | null, other: AttemptRate | null): boolean {
   return one?.attempts === other?.attempts && one?.perMs === other?.perMs;

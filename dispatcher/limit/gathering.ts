@@ -66,15 +66,10 @@ export class Gathering {
     const bytesMax = Math.min(this.#settings.bytesMax, this.#bytesMax);
     let events = 1;
     let bytes = batchBytes + memberOf(first).bytes;
-    const taken = this.#waiting.takeFront((waiting) => {
+    return this.#waiting.takeFront((waiting) => {
       bytes += memberOf(waiting).bytes;
       return ++events <= eventsMax && bytes <= bytesMax;
     });
-    for (const { entry, run } of taken) {
-      entry.runsAs = 'nothing';
-      void run();
-    }
-    return taken.map(({ entry }) => entry.waiting);
   }
 
   /** The subscriber has refused a batch of so many bytes for its size: those that follow have half of them at most. */

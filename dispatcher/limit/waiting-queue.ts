@@ -13,36 +13,26 @@ export interface Waiting {
   member?: BatchMember;
 }
 
-/** What p-queue keeps of each. */
 export interface Entry {
   readonly waiting: Waiting;
-  /** What it is to be when it runs: an attempt as any other, a probe, or nothing, since it was taken out. */
-  runsAs: 'attempt' | 'probe' | 'nothing';
   /** On the monotonic clock, where deliveries wait for others to go with them; else 0. */
   readonly sinceMs: number;
 }
 
-type Run = () => Promise<unknown>;
-
-export interface Queued {
-  readonly run: Run;
-  readonly entry: Entry;
-}
-
-/** The order in which p-queue takes deliveries: as they came. What waits can be seen and taken out. */
+/** What waits, in the order in which it came. */
 export class WaitingQueue {
-  #queued: (Queued | undefined)[] = [];
+  #entries: (Entry | undefined)[] = [];
   /** Index of the first that waits; those before it are gone. */
   #first = 0;
   #bytes = 0;
 
   get size(): number {
-    return this.#queued.length - this.#first;
+    return this.#entries.length - this.#first;
   }
 
   /** The one that has waited longest. */
   get first(): Entry | undefined {
-    return this.#queued[this.#first]?.entry;
+    return this.#entries[this.#first];
   }
 
   /** Of the data that waits, in bytes. */
@@ -50,76 +40,70 @@ export class WaitingQueue {
     return this.#bytes;
   }
 
-  enqueue(run: Run, options?: { readonly entry?: Entry }): void {
-    if (!options?.entry) throw new Error('only deliveries wait here');
-    this.#queued.push({ run, entry: options.entry });
-    this.#bytes += bytesOf(options.entry);
+  add(entry: Entry): void {
+    this.#entries.push(entry);
+    this.#bytes += bytesOf(entry);
   }
 
-  dequeue(): Run | undefined {
-    const queued = this.#queued[this.#first];
-    if (!queued) return undefined;
-    this.#queued[this.#first] = undefined;
+  takeFirst(): Waiting | undefined {
+    const entry = this.#entries[this.#first];
+    if (!entry) return undefined;
+    this.#entries[this.#first] = undefined;
     this.#first++;
-    this.#bytes -= bytesOf(queued.entry);
+    this.#bytes -= bytesOf(entry);
     // Compacts now and then: removing at the front of a long array each time would cost its length.
-    if (this.#first >= 256 && this.#first >= this.#queued.length / 2) this.#replace(this.#queued.slice(this.#first));
-    return queued.run;
+    if (this.#first >= 256 && this.#first >= this.#entries.length / 2) this.#replace(this.#entries.slice(this.#first));
+    return entry.waiting;
   }
 
   /** How many of this lane wait, counted up to `most`. */
   countOf(lane: LaneKind, most = Number.POSITIVE_INFINITY): number {
     let count = 0;
-    for (let index = this.#first; index < this.#queued.length && count < most; index++) {
-      if (this.#queued[index]?.entry.waiting.lane === lane) count++;
+    for (let index = this.#first; index < this.#entries.length && count < most; index++) {
+      if (this.#entries[index]?.waiting.lane === lane) count++;
     }
     return count;
   }
 
-  /** Takes out all that `isTaken` says. Of each `run` is to be called: p-queue has it on its books until it has run. */
-  takeOut(isTaken: (waiting: Waiting) => boolean): Queued[] {
-    const taken: Queued[] = [];
-    const kept: Queued[] = [];
-    for (let index = this.#first; index < this.#queued.length; index++) {
-      const queued = this.#queued[index];
-      if (queued) (isTaken(queued.entry.waiting) ? taken : kept).push(queued);
+  /** Takes out all that `isTaken` says. */
+  takeOut(isTaken: (waiting: Waiting) => boolean): Waiting[] {
+    const taken: Waiting[] = [];
+    const kept: Entry[] = [];
+    for (let index = this.#first; index < this.#entries.length; index++) {
+      const entry = this.#entries[index];
+      if (!entry) continue;
+      if (isTaken(entry.waiting)) taken.push(entry.waiting);
+      else kept.push(entry);
     }
     if (taken.length > 0) this.#replace(kept);
     return taken;
   }
 
-  /** Takes out those at the front that `isTaken` says, up to the first that it does not. `run` as for `takeOut`. */
-  takeFront(isTaken: (waiting: Waiting) => boolean): Queued[] {
-    const taken: Queued[] = [];
-    for (let next = this.#queued[this.#first]; next && isTaken(next.entry.waiting); next = this.#queued[this.#first]) {
-      taken.push(next);
-      this.dequeue();
+  /** Takes out those at the front that `isTaken` says, up to the first that it does not. */
+  takeFront(isTaken: (waiting: Waiting) => boolean): Waiting[] {
+    const taken: Waiting[] = [];
+    for (let next = this.first; next && isTaken(next.waiting); next = this.first) {
+      taken.push(next.waiting);
+      this.takeFirst();
     }
     return taken;
   }
 
-  /** Takes out, of those with the fewest attempts, the one that has waited longest. `run` is to be called. */
-  takeFewestAttempts(): Queued | undefined {
+  /** Takes out, of those with the fewest attempts, the one that has waited longest. */
+  takeFewestAttempts(): Waiting | undefined {
     let best: Waiting | undefined;
-    for (let index = this.#first; index < this.#queued.length; index++) {
-      const waiting = this.#queued[index]?.entry.waiting;
+    for (let index = this.#first; index < this.#entries.length; index++) {
+      const waiting = this.#entries[index]?.waiting;
       if (waiting && !(best && best.delivery.attempt <= waiting.delivery.attempt)) best = waiting;
     }
     return this.takeOut((waiting) => waiting === best)[0];
   }
 
-  #replace(queued: (Queued | undefined)[]): void {
-    this.#queued = queued;
+  #replace(entries: (Entry | undefined)[]): void {
+    this.#entries = entries;
     this.#first = 0;
-    this.#bytes = queued.reduce((sum, one) => sum + (one ? bytesOf(one.entry) : 0), 0);
+    this.#bytes = entries.reduce((sum, one) => sum + (one ? bytesOf(one) : 0), 0);
   }
-
-  // p-queue asks for these for what is not used here: priorities, ids and abort signals.
-  filter(): Run[] {
-    return [];
-  }
-  setPriority(): void {}
-  remove(): void {}
 }
 
 function bytesOf({ waiting }: Entry): number {
