@@ -1,21 +1,12 @@
-import { type FSWatcher, watch } from 'node:fs';
-import { stat } from 'node:fs/promises';
-import { dirname } from 'node:path';
 import type { Logger } from 'pino';
-import type { Clock, Timer } from '../../runtime/clock.ts';
+import type { Clock } from '../../runtime/clock.ts';
 import { messageOf } from '../../runtime/errors.ts';
 import { fileProblem, isFileError } from '../../runtime/file-problem.ts';
 import type { Brokers } from '../brokers.ts';
+import { everyRescan, FileWatch } from '../watch-files.ts';
 import type { Problem } from './manifest.ts';
 import { hasErrors, type ManifestFile, manifestFilesIn, problemText, readManifestFile } from './manifest-files.ts';
 import { type AppliedChange, ApplyRefusedError } from './registry-plan.ts';
-
-/** A change is taken up once nothing has changed for this long: editors and `git pull` write in several steps. */
-const settleMs = 200;
-
-/** Finds what the file system told nobody (network mounts), and tries again what failed. */
-const rescanEveryMs = 5_000;
-const everyRescan = `every ${rescanEveryMs / 1_000} s`;
 
 export interface WatchDirectoryOptions {
   readonly directory: string;
@@ -47,83 +38,29 @@ class WatchedDirectory implements DirectoryWatch {
   readonly #directory: string;
   readonly #owner: string;
   readonly #brokers: Brokers;
-  readonly #clock: Clock;
   readonly #logger: Logger;
-  /** By directory, with its inode: one that was replaced is to be watched anew. */
-  readonly #watchers = new Map<string, { readonly fs: FSWatcher; readonly inode: number }>();
-  #isUnwatchable = false;
-  #timer: Timer | null = null;
-  /** Set while the timer waits for a change to settle rather than for the next look. */
-  #settling = false;
-  #scans: Promise<void> = Promise.resolve();
-  #lastSeen = '';
-  #applied: string | null = null;
+  readonly #watch: FileWatch<readonly ManifestFile[]>;
   #lastSaid = '';
-  #closed = false;
 
   constructor({ directory, owner, brokers, clock, logger }: WatchDirectoryOptions) {
     this.#directory = directory;
     this.#owner = owner;
     this.#brokers = brokers;
-    this.#clock = clock;
     this.#logger = logger;
-  }
-
-  async start(): Promise<void> {
-    this.#lastSeen = await fingerprint(this.#directory).catch(() => '');
-    await this.#enqueueScan();
-  }
-
-  async close(): Promise<void> {
-    this.#closed = true;
-    this.#timer?.cancel();
-    await this.#scans;
-    for (const { fs } of this.#watchers.values()) fs.close();
-    this.#watchers.clear();
-  }
-
-  #enqueueScan(): Promise<void> {
-    this.#timer?.cancel();
-    this.#timer = null;
-    this.#settling = false;
-    this.#scans = this.#scans.then(async () => {
-      if (this.#closed) return;
-      const settled = await this.#scan().catch((error) => {
-        this.#say('error', this.#unapplied(error));
-        return true;
-      });
-      if (!settled) this.#changed();
-      else if (!this.#settling) this.#setTimer(rescanEveryMs);
+    this.#watch = new FileWatch<readonly ManifestFile[]>({
+      ...{ directory, clock, logger, list: manifestFilesIn },
+      read: (files) => Promise.all(files.map((file) => readManifestFile(file, { prefix: brokers.prefix }))),
+      use: (files) => this.#apply(files),
+      failed: (error) => this.#say('error', this.#unapplied(error)),
     });
-    return this.#scans;
   }
 
-  #changed(): void {
-    if (this.#settling) return;
-    this.#settling = true;
-    this.#setTimer(settleMs);
+  start(): Promise<void> {
+    return this.#watch.start();
   }
 
-  #setTimer(delayMs: number): void {
-    this.#timer?.cancel();
-    if (this.#closed) return;
-    this.#timer = this.#clock.setTimer(() => void this.#enqueueScan(), delayMs);
-  }
-
-  /** Returns false where the directory is changing right now, so that it must be looked at again. */
-  async #scan(): Promise<boolean> {
-    const names = await manifestFilesIn(this.#directory);
-    await this.#watch(names);
-    const before = await fingerprint(this.#directory);
-    if (before === this.#applied) return true;
-    if (before !== this.#lastSeen) {
-      this.#lastSeen = before;
-      return false;
-    }
-    const files = await Promise.all(names.map((name) => readManifestFile(name, { prefix: this.#brokers.prefix })));
-    if ((await fingerprint(this.#directory)) !== before) return false;
-    if (await this.#apply(files)) this.#applied = before;
-    return true;
+  close(): Promise<void> {
+    return this.#watch.close();
   }
 
   /** Returns whether there is nothing to try again before the directory changes. */
@@ -196,50 +133,4 @@ class WatchedDirectory implements DirectoryWatch {
     this.#lastSaid = message;
     this.#logger[level](message);
   }
-
-  /** Watches the directory and those below it that hold manifests. */
-  async #watch(files: readonly string[]): Promise<void> {
-    const directories = new Set([this.#directory, ...files.map((file) => dirname(file))]);
-    for (const [directory, { fs }] of this.#watchers) {
-      if (directories.has(directory)) continue;
-      fs.close();
-      this.#watchers.delete(directory);
-    }
-    for (const directory of directories) {
-      const { ino: inode } = await stat(directory);
-      const known = this.#watchers.get(directory);
-      if (known?.inode === inode) continue;
-      known?.fs.close();
-      this.#watchers.delete(directory);
-      const fs = this.#tryWatch(directory);
-      if (fs) this.#watchers.set(directory, { fs, inode });
-    }
-  }
-
-  /** Where it can't be watched (no inotify watches are left), looking every few seconds has to do. */
-  #tryWatch(directory: string): FSWatcher | null {
-    try {
-      const fs = watch(directory, () => this.#changed());
-      fs.on('error', () => {
-        fs.close();
-        if (this.#watchers.get(directory)?.fs === fs) this.#watchers.delete(directory);
-      });
-      return fs;
-    } catch (error) {
-      const message = `${directory} can't be watched, it is looked at ${everyRescan}`;
-      if (!this.#isUnwatchable) this.#logger.warn({ err: error }, message);
-      this.#isUnwatchable = true;
-      return null;
-    }
-  }
-}
-
-/** Changes whenever a manifest file of the directory does; links are followed (ConfigMaps swap one). */
-async function fingerprint(directory: string): Promise<string> {
-  const parts: string[] = [];
-  for (const file of await manifestFilesIn(directory)) {
-    const found = await stat(file).catch(() => null);
-    parts.push(found ? `${file} ${found.ino} ${found.size} ${found.mtimeMs}` : `${file} unreadable`);
-  }
-  return parts.join('\n');
 }

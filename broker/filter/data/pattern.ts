@@ -30,7 +30,7 @@ export class Pattern {
   }
 
   /** Whether any part of the text matches. @throws UndecidedError */
-  test(text: string, evaluation: Evaluation): boolean {
+  test(text: string, evaluation: Pick<Evaluation, 'spend'>): boolean {
     let count = 0;
     let before = -1;
     for (let at = 0; ; ) {
@@ -57,7 +57,7 @@ export class Pattern {
     }
   }
 
-  #reads(instruction: Instruction, character: number, evaluation: Evaluation): boolean {
+  #reads(instruction: Instruction, character: number, evaluation: Pick<Evaluation, 'spend'>): boolean {
     const { op, arg, runes } = instruction;
     if (op === operation.any) return true;
     if (op === operation.anyButNewline) return character !== 0x0a;
