@@ -9,6 +9,8 @@ import { readWebhooksFile } from '../broker/ingress/webhook/webhooks-file.ts';
 import { Gatherer } from '../broker/log/gather.ts';
 import type { Log } from '../broker/log/log.ts';
 import { mayHavePlain, toBrokerRecord } from '../broker/records.ts';
+import { eventJudge } from '../broker/schema/rules.ts';
+import type { Schemas } from '../broker/schema/schemas.ts';
 import { watchDirectory } from '../broker/trigger/watch-directory.ts';
 import { createAdmin, type Readiness } from '../console/admin.ts';
 import { Dispatcher } from '../dispatcher/dispatcher.ts';
@@ -131,6 +133,7 @@ async function start(options: ServingOptions, log: Log, releasers: Releasers, en
     closing,
     callbacks,
     webhooks,
+    schemas: await startSchemas(config, logger, metrics, releasers),
     pool,
     elsewhere,
   };
@@ -185,10 +188,27 @@ interface Parts {
   /** The dispatcher waits for them, the ingress takes them. */
   readonly callbacks: HandshakeCallbacks;
   readonly webhooks: readonly Webhook[];
+  /** null: there are none. */
+  readonly schemas: Schemas | null;
   /** null: there are no workers. */
   readonly pool: WorkerPool | null;
   /** Who else may wait for a permission that was given here. */
   readonly elsewhere: OnPermission | undefined;
+}
+
+/** Loads the validator only where there are schemas. */
+async function startSchemas(
+  { schemas: directory, schemaRegistry: base }: ServeConfig,
+  logger: Logger,
+  metrics: Metrics,
+  releasers: Releasers,
+): Promise<Schemas | null> {
+  if (directory === null && base === null) return null;
+  const { openSchemas } = await import('../broker/schema/open.ts');
+  const schemas = await openSchemas({ directory, base, clock: systemClock, logger });
+  releasers.add('schemas', () => schemas.close());
+  if (directory !== null) metrics.showSchemas(() => schemas);
+  return schemas;
 }
 
 /** Loads only the driver that runs: each costs start time and memory. */
@@ -216,9 +236,9 @@ async function startAdmin(parts: Parts, releasers: Releasers, ready: () => Readi
 
 /** @returns why nothing would be delivered just now */
 function startDispatcher(parts: Parts, releasers: Releasers): () => string[] {
-  const { config, log, brokers, gatherer, logger, metrics, closing, callbacks } = parts;
+  const { config, log, brokers, gatherer, logger, metrics, closing, callbacks, schemas } = parts;
   const dispatcher = new Dispatcher({
-    ...{ log, brokers, gatherer, logger, metrics, clock: systemClock },
+    ...{ log, brokers, gatherer, logger, metrics, schemas, clock: systemClock },
     window: { recordsMax: config.windowRecords, bytesMax: config.windowBytes },
     waitingEventsMax: config.waitingEventsMax,
     responseBytesMax: config.responseMaxBytes,
@@ -234,7 +254,8 @@ function startDispatcher(parts: Parts, releasers: Releasers): () => string[] {
 
 /** @param sharedPort the port on which the first process accepts; undefined: this is the first */
 async function startIngress(parts: Parts, releasers: Releasers, sharedPort?: number): Promise<number> {
-  const { config, log, brokers, gatherer, logger, metrics, closing, callbacks, webhooks, pool, elsewhere } = parts;
+  const { config, log, brokers, gatherer, logger, metrics, closing, callbacks, webhooks, schemas, pool, elsewhere } =
+    parts;
   const onPermission: OnPermission = async (key, rate) => {
     const answer = callbacks.called(key, rate);
     return answer === 'unknown' && elsewhere ? elsewhere(key, rate) : answer;
@@ -250,6 +271,7 @@ async function startIngress(parts: Parts, releasers: Releasers, sharedPort?: num
           toRecord: (event) => toBrokerRecord(event, broker ?? null),
           deduplicateMs: broker?.deduplicateMs ?? null,
           verifyWith: broker?.verifyWith ?? null,
+          judge: eventJudge(schemas, broker?.schemaRules ?? null),
         }
       );
     },
@@ -259,6 +281,7 @@ async function startIngress(parts: Parts, releasers: Releasers, sharedPort?: num
     observer: {
       accepted: (broker, events) => metrics.broker(broker).accepted(events),
       deduplicated: (broker, events) => metrics.broker(broker).deduplicated(events),
+      unknownSchema: (broker, events) => metrics.broker(broker).schemaUnknown(events),
       forgotten: (broker) => metrics.broker(broker).forgotten(),
       refused: (broker, reason) =>
         broker === '' ? metrics.refusedUnknown(reason) : metrics.broker(broker).refused(reason),

@@ -56,7 +56,7 @@ export class BrokerLanes {
     this.#options = options;
     this.#registry = registry;
     this.#name = `${registry.name.namespace}/${registry.name.name}`;
-    const { clock, logger, metrics, gatherer, waitingEventsMax } = options;
+    const { clock, logger, metrics, gatherer, waitingEventsMax, schemas } = options;
     this.#permits = new SubscriberPermits({
       ...options,
       broker: this.#name,
@@ -65,7 +65,7 @@ export class BrokerLanes {
     });
     this.#pipeline = new Pipeline({
       permits: this.#permits,
-      ...{ clock, logger, metrics, deliverer, registry, waitingEventsMax },
+      ...{ clock, logger, metrics, deliverer, registry, waitingEventsMax, schemas },
       broker: this.#name,
       topics: () => registry.topics(),
       registryOf: ({ namespace, name }) => options.brokers.get(namespace, name),
@@ -240,8 +240,8 @@ export class BrokerLanes {
   }
 
   #laneOptions(): Omit<LaneOptions, 'window'> {
-    const { log, clock, logger, metrics } = this.#options;
-    return { log, clock, logger, metrics, registry: this.#registry, pipeline: this.#pipeline };
+    const { log, clock, logger, metrics, schemas } = this.#options;
+    return { log, clock, logger, metrics, schemas, registry: this.#registry, pipeline: this.#pipeline };
   }
 }
 

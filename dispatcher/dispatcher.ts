@@ -2,6 +2,7 @@ import type { Logger } from 'pino';
 import type { Brokers } from '../broker/brokers.ts';
 import type { Gatherer } from '../broker/log/gather.ts';
 import type { Log } from '../broker/log/log.ts';
+import type { Schemas } from '../broker/schema/schemas.ts';
 import type { Registry } from '../broker/trigger/registry.ts';
 import { settledOrAborted } from '../runtime/abort.ts';
 import type { Clock, Timer } from '../runtime/clock.ts';
@@ -35,6 +36,8 @@ export interface DispatcherOptions {
   /** What stands for this Posthorn where subscribers are asked for their permission: a DNS name. */
   readonly origin: string;
   readonly callbacks: HandshakeCallbacks;
+  /** Null: this process has none. */
+  readonly schemas: Pick<Schemas, 'find'> | null;
 }
 
 /** Delivers the events of all brokers. */

@@ -1,14 +1,10 @@
-import type { Logger } from 'pino';
 import { RecordTooLargeError } from '../broker/log/errors.ts';
 import type { LogRecord } from '../broker/log/log.ts';
 import type { BrokerTopics } from '../broker/topics.ts';
-import type { Registry } from '../broker/trigger/registry.ts';
 import type { Trigger } from '../broker/trigger/trigger.ts';
 import { deliverAtOf } from '../event/deliver-at.ts';
-import type { Clock } from '../runtime/clock.ts';
 import type { Metrics } from '../runtime/metrics.ts';
 import type { DeadLetterReason, TriggerTally } from '../runtime/tallies.ts';
-import type { DurableAppender } from './append.ts';
 import { Batches } from './batch/batches.ts';
 import { deadLetterEvent, failureOf, toRawRecord } from './dead-letter.ts';
 import { DeadLetterTopic } from './dead-letter-topic.ts';
@@ -117,11 +113,12 @@ export class Pipeline {
     void this.#settle(this.#giveUp(delivery, category, reason, null), hold);
   }
 
-  /** A record that can't be read as what it should be goes raw to the dead-letter topic. */
-  unreadable(record: LogRecord, origin: Origin, reason: string, hold: Hold): void {
+  /** A record that can't be read as what it should be, or violates its schema, goes raw to the dead-letter topic. */
+  unreadable(record: LogRecord, origin: Origin, reason: string, hold: Hold, by: 'unreadable' | 'schema'): void {
     const { metrics, broker, logger } = this.#options;
-    metrics.trigger(broker, noTrigger).deadLettered('unreadable');
-    logger.warn({ broker, ...origin, reason }, 'record is not an event, dead-lettered');
+    metrics.trigger(broker, noTrigger).deadLettered(by);
+    const what = by === 'schema' ? 'event violates its schema' : 'record is not an event';
+    logger.warn({ broker, ...origin, reason }, `${what}, dead-lettered`);
     void this.#settle(this.#deadLetters.append(toRawRecord(record, origin, reason)), hold);
   }
 
@@ -343,17 +340,12 @@ export class Pipeline {
   }
 }
 
-export interface PipelineOptions extends Pick<TriggerLimitsOptions, 'permits'> {
+export interface PipelineOptions extends ReplyTargetsOptions, Pick<TriggerLimitsOptions, 'permits'> {
   /** `namespace/name`, for metrics and log lines. */
   readonly broker: string;
-  readonly registry: Registry;
-  readonly registryOf: ReplyTargetsOptions['registryOf'];
   /** The broker's topics; the events topic may be given once, later. */
   readonly topics: () => BrokerTopics;
   readonly deliverer: Deliverer;
-  readonly appender: DurableAppender;
-  readonly clock: Clock;
-  readonly logger: Logger;
   readonly metrics: Metrics;
   /** Deliveries of one trigger that may wait for their turn, in this process. */
   readonly waitingEventsMax: number;

@@ -2,6 +2,8 @@ import type { Logger } from 'pino';
 import { RecordTooLargeError } from '../broker/log/errors.ts';
 import type { NewRecord } from '../broker/log/log.ts';
 import { toBrokerRecord } from '../broker/records.ts';
+import { eventJudge } from '../broker/schema/rules.ts';
+import type { Schemas } from '../broker/schema/schemas.ts';
 import type { Registry } from '../broker/trigger/registry.ts';
 import type { BrokerName } from '../broker/trigger/trigger.ts';
 import { EventError } from '../event/errors.ts';
@@ -17,6 +19,8 @@ export interface ReplyTargetsOptions {
   readonly registry: Registry;
   /** Undefined: this process does not know the broker, or not yet. */
   readonly registryOf: (broker: BrokerName) => Registry | undefined;
+  /** Null: this process has none. */
+  readonly schemas: Pick<Schemas, 'find'> | null;
   readonly appender: DurableAppender;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -52,11 +56,27 @@ export class ReplyTargets {
   async #recordOf(delivery: Delivery, event: CloudEvent): Promise<{ topic: string; record: NewRecord }> {
     const { replyTo } = delivery.trigger;
     const registry = replyTo === null ? this.#options.registry : await this.#known(replyTo);
+    await this.#holdToSchemas(registry, event);
     const record = toBrokerRecord(event, registry.snapshot().broker);
     return {
       topic: registry.topics().events,
       record: { ...record, headers: { ...record.headers, ...traceHeadersOf(delivery) } },
     };
+  }
+
+  /** A reply is held to the schemas that a posted event is; while they are not to be had it waits. @throws EventError */
+  async #holdToSchemas(registry: Registry, event: CloudEvent): Promise<void> {
+    const { schemas, clock, logger, signal } = this.#options;
+    for (let isTold = false; ; isTold = true) {
+      const verdict = await eventJudge(schemas, registry.snapshot().broker?.schemaRules ?? null)?.(event);
+      if (verdict === undefined || verdict.kind === 'accepted') return;
+      if (verdict.kind === 'refused') throw new EventError(verdict.reason);
+      const { reason } = verdict;
+      const broker = `${registry.name.namespace}/${registry.name.name}`;
+      if (!isTold) logger.warn({ broker, reason }, 'the schema of a reply is not to be had; the reply waits');
+      await sleep(clock, lookAgainMs, signal);
+      signal.throwIfAborted();
+    }
   }
 
   /** No trigger is applied before its broker is there, but another process may find that some seconds later. */

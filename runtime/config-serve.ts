@@ -102,6 +102,10 @@ const table = {
   webhooks: optional(path, 'YAML file of the webhooks of other services that come in at paths of their own', {
     placeholder: 'FILE',
   }),
+  schemas: optional(path, 'Directory of JSON Schemas (.json) that events are held to, read again when they change', {
+    placeholder: 'DIR',
+  }),
+  'schema-registry': optional(baseUrl, 'Where JSON Schemas are fetched from: those whose URLs lie below this one'),
   'webhook-origin': optional(
     dnsName,
     "What subscribers that want a webhook handshake are asked for: a DNS name that stands for this Posthorn (default the machine's name)",
@@ -197,6 +201,10 @@ export interface ServeConfig {
   readonly secrets: Secrets;
   /** The file of webhooks, or null. */
   readonly webhooks: string | null;
+  /** The directory of schemas, or null. */
+  readonly schemas: string | null;
+  /** What the URLs of schemas begin with, without a slash at its end; null: none is fetched. */
+  readonly schemaRegistry: string | null;
   /** A DNS name. */
   readonly webhookOrigin: string;
   /** null: subscribers are told none. */
@@ -245,6 +253,8 @@ export async function serveConfig(
     adminToken: await secret(config, 'admin-token-file'),
     secrets: await readSecrets(values.secrets, config.placeOf('secrets') ?? '--secrets', env),
     webhooks: values.webhooks,
+    schemas: values.schemas,
+    schemaRegistry: values['schema-registry'],
     webhookOrigin: values['webhook-origin'] ?? hostname(),
     webhookCallbackUrl: values['webhook-callback-url'],
     eventMaxBytes: values['event-max-bytes'],

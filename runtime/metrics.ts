@@ -17,6 +17,8 @@ export interface Metrics {
   forgetTrigger(broker: string, trigger: string): void;
   /** Removes the series of a broker that was deleted and of its triggers. */
   forgetBroker(broker: string): void;
+  /** Shows from now on what there is of a directory of schemas. */
+  showSchemas(state: () => SchemasState): void;
   readonly laneLagRecords: Gauge<'group' | 'topic' | 'partition'>;
   readonly retryBacklogRecords: Gauge<'broker' | 'trigger'>;
   readonly lostRecords: Counter<'group' | 'topic' | 'partition'>;
@@ -25,6 +27,13 @@ export interface Metrics {
   /** 1 while the broker's triggers are known to be the current ones, else 0. */
   readonly registryFresh: Gauge<'broker'>;
   readonly triggersUnindexed: Gauge<'broker'>;
+}
+
+/** What there is of a directory of schemas. */
+export interface SchemasState {
+  /** Those in force. */
+  readonly size: number;
+  readonly problems: readonly string[];
 }
 
 /** prom-client's default of 10 ms was most of what an idle process took. The percentiles of the loop's lag include it. */
@@ -62,8 +71,19 @@ export function createMetrics(): Metrics {
       lanes.registryFresh.remove(broker);
       lanes.triggersUnindexed.remove(broker);
     },
+    showSchemas: (state) => showSchemas(registry, state),
     ...lanes,
   };
+}
+
+function showSchemas(registry: Registry, state: () => SchemasState): void {
+  measured(registry, 'posthorn_schemas', 'JSON Schemas of the directory that are in force.', 'max', [], function* () {
+    yield [{}, state().size];
+  });
+  const problemsHelp = 'Mistakes in the directory of JSON Schemas as it stands; what it held before is in force.';
+  measured(registry, 'posthorn_schema_problems', problemsHelp, 'max', [], function* () {
+    yield [{}, state().problems.length];
+  });
 }
 
 function laneMetrics(registry: Registry) {
@@ -138,6 +158,12 @@ function brokerMetrics(registry: Registry) {
   total('posthorn_deduplicate_forgotten_total', forgottenHelp, (b) => b.forgottenIds);
   const ignoredHelp = 'Events whose deliverat is no time, as they were read; they are delivered at once.';
   total('posthorn_deliverat_ignored_total', ignoredHelp, (b) => b.ignoredTimes);
+  const unknownHelp = 'Events that were accepted though the schema that they name is not known.';
+  total('posthorn_unknown_schema_events_total', unknownHelp, (b) => b.unknownSchemas);
+  const waitingHelp = 'Consumers of the broker that wait for a schema, to judge an event of a topic by it.';
+  measured(registry, 'posthorn_lanes_waiting_for_schema', waitingHelp, 'sum', ['broker'], function* () {
+    for (const { broker, lanesWithoutSchema } of tallies.values()) yield [{ broker }, lanesWithoutSchema];
+  });
   const refusedHelp = 'Events that were not accepted; without a broker where there is none of that name.';
   counted(registry, 'posthorn_events_refused_total', refusedHelp, ['broker', 'reason'], function* () {
     for (const { broker, refusals } of [unknown, ...tallies.values()]) {

@@ -5,12 +5,14 @@ export const refusalReasons = [
   'invalid',
   'unsupported_media_type',
   'too_large',
+  'schema',
   'unknown_broker',
   'method',
   'unauthorized',
   'buffer_full',
   'log_full',
   'log_unavailable',
+  'schema_unavailable',
   'closing',
   'internal',
 ] as const;
@@ -32,6 +34,7 @@ export const deadLetterReasons = [
   'trigger_deleted',
   'data_filter',
   'unreadable',
+  'schema',
 ] as const;
 export type DeadLetterReason = (typeof deadLetterReasons)[number];
 
@@ -61,6 +64,8 @@ export class BrokerTally {
   duplicates = 0;
   forgottenIds = 0;
   ignoredTimes = 0;
+  unknownSchemas = 0;
+  lanesWithoutSchema = 0;
   readonly latencySeconds = new Buckets(latencySecondsBounds);
 
   constructor(broker: string) {
@@ -80,6 +85,16 @@ export class BrokerTally {
   /** The `deliverat` of an event is no time: it was delivered at once. */
   timeIgnored(): void {
     this.ignoredTimes += 1;
+  }
+
+  /** Events were accepted that name a schema that nobody has. */
+  schemaUnknown(events: number): void {
+    this.unknownSchemas += events;
+  }
+
+  /** A lane waits for a schema, or (-1) has it. */
+  laneWaitsForSchema(change: 1 | -1): void {
+    this.lanesWithoutSchema += change;
   }
 
   /** An event is not known any more, though the window of deduplication is not over for it. */

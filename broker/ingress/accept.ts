@@ -6,9 +6,10 @@ import type { DecodedHttp } from '../../event/http.ts';
 import type { EncodedRecord } from '../../event/kafka.ts';
 import { RecordTooLargeError } from '../log/errors.ts';
 import { encodedBytes, type NewRecord } from '../log/log.ts';
-import type { Member } from './deduplicate.ts';
+import type { EventTarget, Member } from './deduplicate.ts';
 import type { IngressLimits } from './limits.ts';
 import { Refusal } from './problem.ts';
+import { holdToSchemas } from './schemas.ts';
 
 /** A request with events for a topic. */
 export interface EventRequest {
@@ -22,14 +23,16 @@ export interface Accepted {
   readonly appended: number;
   /** Those that the log had already. */
   readonly duplicates: number;
+  /** Those that name a schema that nobody has. */
+  readonly unknownSchemas: number;
 }
 
 /**
- * Checks the events of the request against the limits and appends them all. Of a batch that has a wrong
+ * Checks the events of the request against the limits and their schemas and appends them all. Of a batch that has a wrong
  * member nothing is appended.
  *
  * @param nowMs milliseconds since 1970
- * @param toRecord the event as the broker's topic holds it
+ * @param target how the broker's topic holds an event, and which events it takes
  * @param append resolves once all are durable, with how many were so already
  * @throws EventError, Refusal, and what `append` throws, after which members of a batch may be in
  */
@@ -37,7 +40,7 @@ export async function accept(
   { rawHeaders, decoded }: EventRequest,
   limits: IngressLimits,
   nowMs: number,
-  toRecord: (event: CloudEvent) => EncodedRecord,
+  { toRecord, judge }: Pick<EventTarget, 'toRecord' | 'judge'>,
   append: (members: readonly Member[]) => Promise<number>,
 ): Promise<Accepted> {
   const { mode, events } = decoded;
@@ -46,6 +49,7 @@ export async function accept(
     checkLimits(event, index, limits);
     inPlace(index, () => checkDeliverAt(event, nowMs));
   }
+  const unknownSchemas = judge === null ? 0 : await holdToSchemas(decoded, judge);
   const trace = traceOf(rawHeaders);
   const members = events.map((event, number) => {
     const record = inPlace(mode === 'batch' ? number : null, () => toRecord(event));
@@ -53,7 +57,7 @@ export async function accept(
   });
   try {
     const duplicates = await append(members);
-    return { appended: members.length - duplicates, duplicates };
+    return { appended: members.length - duplicates, duplicates, unknownSchemas };
   } catch (error) {
     if (error instanceof RecordTooLargeError && mode === 'batch') throw tooLargeMember(members, error);
     throw error;

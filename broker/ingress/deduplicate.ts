@@ -3,6 +3,7 @@ import type { EncodedRecord } from '../../event/kafka.ts';
 import type { Clock } from '../../runtime/clock.ts';
 import type { Gatherer } from '../log/gather.ts';
 import type { Log, NewRecord } from '../log/log.ts';
+import type { JudgeEvent } from '../schema/rules.ts';
 import type { IngressLimits } from './limits.ts';
 import { refusalOf } from './problem.ts';
 import { type EventId, eventIdOf, RecentIds } from './recent-ids.ts';
@@ -34,6 +35,8 @@ export interface EventTarget {
   readonly deduplicateMs: number | null;
   /** The secret that producers must sign with; null: they need not. */
   readonly verifyWith: string | null;
+  /** What schemas say of its events; null: they say nothing. */
+  readonly judge: JudgeEvent | null;
   /** The event as it is appended. @throws EventError where it can't be */
   readonly toRecord: (event: CloudEvent) => EncodedRecord;
 }

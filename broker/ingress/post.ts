@@ -14,6 +14,7 @@ import type { IngressLimits } from './limits.ts';
 import { Refusal, refusalOf, unavailable } from './problem.ts';
 import { ProducerSignatures } from './producer-signature.ts';
 import { Receiver, SenderGoneError } from './receive.ts';
+import { SchemaLines } from './schemas.ts';
 
 /** Counts what the ingress does. */
 export interface IngressObserver {
@@ -23,6 +24,8 @@ export interface IngressObserver {
   deduplicated(broker: string, events: number): void;
   /** An event is not known any more, though its window is not over: there were too many. */
   forgotten(broker: string): void;
+  /** Events became durable that name a schema that nobody has. */
+  unknownSchema(broker: string, events: number): void;
   /** A request was refused; the broker is `''` where it named none that exists. */
   refused(broker: string, reason: RefusalReason): void;
 }
@@ -68,6 +71,7 @@ export function createPost(options: PostOptions): Post {
   const deduplicators = new Deduplicators({ gatherer, log, limits, clock }, (broker) => observer.forgotten(broker));
   /** Brokers whose events can't be appended now: the log says so once, and once when they can again. */
   const failing = new Set<string>();
+  const schemaLines = new SchemaLines(logger, clock);
 
   const append = async (broker: string, target: EventTarget, members: readonly Member[]): Promise<number> => {
     if (target.deduplicateMs !== null) {
@@ -100,8 +104,9 @@ export function createPost(options: PostOptions): Post {
         const toTarget = (members: readonly Member[]) => append(broker, target, members);
         const decoded = read ? read(request, body, clock.now()) : decode(request, body, target);
         const received = { rawHeaders: request.rawHeaders, decoded };
-        const accepted = await accept(received, limits, clock.now(), target.toRecord, toTarget);
+        const accepted = await accept(received, limits, clock.now(), target, toTarget);
         if (accepted.appended > 0) observer.accepted(broker, accepted.appended);
+        if (accepted.unknownSchemas > 0) observer.unknownSchema(broker, accepted.unknownSchemas);
         if (accepted.duplicates > 0) observer.deduplicated(broker, accepted.duplicates);
         answerAccepted(response, accepted.duplicates);
       } finally {
@@ -115,6 +120,8 @@ export function createPost(options: PostOptions): Post {
       answerRefused(request, response, refusal, clock);
       if (refusal.status === 500) {
         logger.error({ broker, err: error }, 'ingress: an error in Posthorn');
+      } else if (refusal.reason === 'schema_unavailable') {
+        schemaLines.unavailable(broker, refusal.message);
       } else if (broker !== '' && refusal.status === 503 && !failing.has(broker)) {
         failing.add(broker);
         logger.warn(

@@ -4,6 +4,7 @@ import { messageOf, PosthornError } from '../../runtime/errors.ts';
 import type { RefusalReason } from '../../runtime/tallies.ts';
 import { LogFullError, LogUnavailableError, RecordTooLargeError, UnknownTopicError } from '../log/errors.ts';
 import { BufferFullError } from '../log/gather.ts';
+import type { Violation } from '../schema/violation.ts';
 
 /** A request is not accepted: the status, and the words that tell the sender what to do. */
 export class Refusal extends PosthornError {
@@ -14,6 +15,10 @@ export class Refusal extends PosthornError {
   readonly attribute: string | null;
   /** The member of the batch that is wrong, from 0. */
   readonly index: number | null;
+  /** The schema that the event violates, or names and nobody has. */
+  readonly schema: string | null;
+  /** Where the event's data violates it. */
+  readonly violations: readonly Violation[];
 
   /** The name of the status. */
   get title(): string {
@@ -27,6 +32,8 @@ export class Refusal extends PosthornError {
     this.headers = more.headers ?? {};
     this.attribute = more.attribute ?? null;
     this.index = more.index ?? null;
+    this.schema = more.schema ?? null;
+    this.violations = more.violations ?? [];
   }
 }
 
@@ -34,6 +41,8 @@ export interface RefusalDetails {
   readonly headers?: Readonly<Record<string, string>>;
   readonly attribute?: string | null;
   readonly index?: number | null;
+  readonly schema?: string | null;
+  readonly violations?: readonly Violation[];
   readonly cause?: unknown;
 }
 
@@ -48,12 +57,20 @@ export function problemDocument(refusal: Refusal): Buffer {
       detail: refusal.message,
       ...(refusal.attribute === null ? {} : { attribute: refusal.attribute }),
       ...(refusal.index === null ? {} : { index: refusal.index }),
+      ...(refusal.schema === null ? {} : { schema: refusal.schema }),
+      ...(refusal.violations.length === 0 ? {} : { errors: refusal.violations }),
     }),
   );
 }
 
 /** A buffer that is full is soon emptier; a log that is away or full takes longer to come back. */
-const retryAfterSeconds = { buffer_full: 1, log_unavailable: 5, closing: 5, log_full: 30 } as const;
+const retryAfterSeconds = {
+  buffer_full: 1,
+  log_unavailable: 5,
+  schema_unavailable: 5,
+  closing: 5,
+  log_full: 30,
+} as const;
 
 /** 503: the same request may be accepted later, and says when to come again. */
 export function unavailable(reason: keyof typeof retryAfterSeconds, detail: string, cause?: unknown): Refusal {

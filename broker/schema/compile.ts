@@ -18,9 +18,6 @@ export interface CompiledSchema {
   violations(data: unknown, bytes: number): readonly Violation[];
 }
 
-/** Violations that are told at most. */
-export const violationsMax = 5;
-
 /**
  * Of more data only the first violation is told: each takes several times as much memory as what it is about, and a
  * producer could send nothing else.

@@ -36,16 +36,17 @@ export interface SchemaProblem {
 export const stepKeyword = 'posthorn:step';
 
 /**
- * Resolves a reference as RFC 3986 has it, but for one that begins with `/`: that lies below the directory or registry
- * that the schemas are in, as repositories of schemas that are served at any place write it (`/order/1.0.0`).
+ * Resolves a reference as RFC 3986 has it. One that begins with `/` and would so lead out of the directory or registry
+ * that its schema is in, lies below that: repositories of schemas that may be served at any place write `/order/1.0.0`.
  * @param base the URI of what it stands in
  * @param root what all schemas lie below, ends in `/`
  * @returns null: it is no reference
  */
 export function resolveReference(text: string, base: string, root: string): URL | null {
-  const isBelowRoot = text.startsWith('/') && !text.startsWith('//');
-  const [reference, from] = isBelowRoot ? [`.${text}`, root] : [text, base];
-  return URL.canParse(reference, from) ? new URL(reference, from) : null;
+  if (!URL.canParse(text, base)) return null;
+  const resolved = new URL(text, base);
+  const leadsOut = /^\/(?!\/)/.test(text) && base.startsWith(root) && !resolved.href.startsWith(root);
+  return leadsOut ? new URL(`.${text}`, root) : resolved;
 }
 
 /** The URI without its fragment. */

@@ -10,6 +10,9 @@ export interface Violation {
   readonly detail: string;
 }
 
+/** Violations that are told at most. */
+export const violationsMax = 5;
+
 /** Names in the data are a producer's, and may be long. */
 const pointerCharactersMax = 200;
 

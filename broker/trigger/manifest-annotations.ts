@@ -4,6 +4,7 @@ import { defaultBatchesInFlight, readBatch, readCount } from './manifest-batch.t
 import { readDuration } from './manifest-duration.ts';
 import { describe, type Field } from './manifest-field.ts';
 import { readDataFilter } from './manifest-filters.ts';
+import { readSchemaRules, schemaPolicy, typeSchemas, validateTopic } from './manifest-schemas.ts';
 import { readAttributes, readKey, readReplyTo, readTopics } from './manifest-topics.ts';
 import { type AttemptRate, type Broker, defaultMaxInFlight, type Trigger } from './trigger.ts';
 
@@ -33,7 +34,10 @@ const known = {
     ...[batch, batchBytes, batchLinger, maxInFlight, rate, paused, onGone, signWith, webhookHandshake],
     ...[consumerGroup, dataFilter, replyTo, order],
   ],
-  Broker: [initialOffset, deduplicate, verifyWith, attributes, key, valueFormat, externalTopic],
+  Broker: [
+    ...[initialOffset, deduplicate, verifyWith, attributes, key, valueFormat, externalTopic],
+    ...[schemaPolicy, typeSchemas, validateTopic],
+  ],
 } as const;
 
 /** Annotations that Knative reads and Posthorn has no use for, by their name or the domain they are in. */
@@ -104,7 +108,14 @@ const deduplicateMinMs = 1_000;
 
 export type BrokerAnnotations = Pick<
   Broker,
-  'externalTopics' | 'initialOffset' | 'deduplicateMs' | 'verifyWith' | 'attributes' | 'key' | 'valueFormat'
+  | 'externalTopics'
+  | 'initialOffset'
+  | 'deduplicateMs'
+  | 'verifyWith'
+  | 'attributes'
+  | 'key'
+  | 'valueFormat'
+  | 'schemaRules'
 >;
 
 export function readBrokerAnnotations(annotations: Field): BrokerAnnotations {
@@ -126,6 +137,7 @@ export function readBrokerAnnotations(annotations: Field): BrokerAnnotations {
     attributes: readAttributes(mapping) ?? null,
     key: readKey(annotations.field(key)) ?? null,
     valueFormat: format,
+    schemaRules: readSchemaRules(annotations),
   };
 }
 

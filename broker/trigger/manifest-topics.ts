@@ -106,14 +106,21 @@ export function readKey(field: Field): RecordKey | undefined {
   return { kind: 'json', members };
 }
 
-/** Annotations are texts, so an object within one is YAML or JSON of its own. */
-function mappingIn(field: Field, text: string): Record<string, unknown> | undefined {
+/**
+ * Annotations are texts, so an object within one is YAML or JSON of its own.
+ * @param what it is an object of, for messages
+ */
+export function mappingIn(
+  field: Field,
+  text: string,
+  what: string = 'names and JSON pointers, as {"id": "/meta/id"}',
+): Record<string, unknown> | undefined {
   const { documents, errors } = readYaml(text);
   const [document] = documents;
   const problem = errors[0] ?? document?.errors[0];
   if (problem !== undefined) return field.error(`${problem.field === '' ? '' : `${problem.field} `}${problem.message}`);
   if (documents.length === 1 && isObject(document?.value)) return document.value;
-  return field.error(`must be an object of names and JSON pointers, as {"id": "/meta/id"}, found ${describe(text)}`);
+  return field.error(`must be an object of ${what}, found ${describe(text)}`);
 }
 
 /** Reads `posthorn.dev/reply-to`: `namespace/broker`. */

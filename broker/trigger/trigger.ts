@@ -28,10 +28,28 @@ export interface Broker extends BrokerName {
   readonly key: RecordKey | null;
   /** Whether a record that is appended holds the event or its data alone (`posthorn.dev/value-format`). */
   readonly valueFormat: 'cloudevent' | 'data';
+  /** What JSON Schemas say of its events; null: it says nothing of that. */
+  readonly schemaRules: SchemaRules | null;
   /** What triggers without a `delivery` of their own use; null is the default policy. */
   readonly delivery: DeliveryPolicy | null;
   /** The manifest as it was applied. */
   readonly manifest: Manifest;
+}
+
+/** Which events are accepted: whatever violates a schema that is known is not, unless `off`. */
+export const schemaPolicies = ['off', 'known', 'named', 'required'] as const;
+
+/** How the events of a broker are held to JSON Schemas. */
+export interface SchemaRules {
+  /**
+   * `known`: others are accepted; `named`: those that name an unknown one are not; `required`: nor those without any
+   * (`posthorn.dev/schemas`).
+   */
+  readonly policy: (typeof schemaPolicies)[number];
+  /** By event type, the schema, beside the one that an event names (`posthorn.dev/type-schemas`). */
+  readonly types: ReadonlyMap<string, string>;
+  /** Whether what comes from the topics is judged too (`posthorn.dev/validate-topic`). */
+  readonly onTopic: boolean;
 }
 
 /** A record's key, made of the event's data: a text, or an object of JSON with these members in this order. */

@@ -1,4 +1,5 @@
 import { eventReader, type ReadEvent } from '../../broker/records.ts';
+import { eventJudge, type JudgeEvent } from '../../broker/schema/rules.ts';
 import type { Broker, Trigger } from '../../broker/trigger/trigger.ts';
 import { deliverAtOf } from '../../event/deliver-at.ts';
 import type { CloudEvent } from '../../event/event.ts';
@@ -7,6 +8,7 @@ import type { Delivery, Origin } from '../fate.ts';
 import { traceOf } from '../record-headers.ts';
 import { type LaneOptions, originOf } from './lane.ts';
 import type { TakenRecord } from './reader.ts';
+import { SchemaWait } from './schema-wait.ts';
 
 /** A record of the events topic that is an event. */
 export interface DecodedRecord {
@@ -15,27 +17,30 @@ export interface DecodedRecord {
   readonly origin: Origin;
 }
 
+type IntakeOptions = Pick<LaneOptions, 'registry' | 'pipeline' | 'clock' | 'metrics' | 'schemas' | 'logger'>;
+
 /**
  * Holds what a lane takes from the events topics until the registry is fresh, so that no event is matched while a
- * trigger may have been applied that is not known here, and decodes it as the Broker says then.
+ * trigger may have been applied that is not known here, and decodes it as the Broker says then. Where the Broker wants
+ * that, each event is held to its schema; one whose schema is not to be had holds what comes after it, too.
  */
 export class Intake {
-  readonly #options: Pick<LaneOptions, 'registry' | 'pipeline' | 'clock' | 'metrics'>;
+  readonly #options: IntakeOptions;
   readonly #onEvents: (events: readonly DecodedRecord[]) => void;
   #waiting: TakenRecord[] = [];
-  /** The Broker that the reader is made for; undefined: there is no reader yet. */
+  /** The Broker that the reader and the judge are made for; undefined: there is no reader yet. */
   #broker: Broker | null | undefined;
   #read: ReadEvent | undefined;
+  #judge: JudgeEvent | null = null;
   #isAwaitingFresh = false;
+  readonly #schemaWait: SchemaWait;
   readonly #closing = new AbortController();
 
   /** @param onEvents takes events in the order of the log, while the registry is fresh */
-  constructor(
-    options: Pick<LaneOptions, 'registry' | 'pipeline' | 'clock' | 'metrics'>,
-    onEvents: (events: readonly DecodedRecord[]) => void,
-  ) {
+  constructor(options: IntakeOptions, onEvents: (events: readonly DecodedRecord[]) => void) {
     this.#options = options;
     this.#onEvents = onEvents;
+    this.#schemaWait = new SchemaWait(options, () => this.#handOn());
   }
 
   receive(taken: TakenRecord): void {
@@ -45,7 +50,8 @@ export class Intake {
       return;
     }
     const decoded = this.#decode(taken);
-    if (decoded !== null) this.#onEvents([decoded]);
+    if (decoded === 'waits') this.#waiting.push(taken);
+    else if (decoded !== null) this.#onEvents([decoded]);
   }
 
   /** Lets go of what is another's by now. */
@@ -56,6 +62,7 @@ export class Intake {
   /** Lets go of everything, and hands on nothing any more. */
   close(): void {
     this.#closing.abort();
+    this.#schemaWait.close();
     this.#drop(() => true);
   }
 
@@ -76,36 +83,57 @@ export class Intake {
 
   #handOn(): void {
     const { registry } = this.#options;
-    if (this.#waiting.length === 0 || this.#closing.signal.aborted) return;
+    if (this.#waiting.length === 0 || this.#closing.signal.aborted || this.#schemaWait.isWaiting) return;
     if (!registry.isFresh()) {
       this.#handOnWhenFresh();
       return;
     }
     const taken = this.#waiting;
     this.#waiting = [];
-    const events = taken.map((one) => this.#decode(one)).filter((one) => one !== null);
+    const events: DecodedRecord[] = [];
+    for (const [index, one] of taken.entries()) {
+      const decoded = this.#decode(one);
+      if (decoded === 'waits') {
+        this.#waiting = taken.slice(index);
+        break;
+      }
+      if (decoded !== null) events.push(decoded);
+    }
     if (events.length > 0) this.#onEvents(events);
   }
 
-  /** Null for a record that is no event, which goes raw to the dead letters. */
-  #decode(taken: TakenRecord): DecodedRecord | null {
+  /** Null for a record that goes raw to the dead letters: it is no event, or violates its schema. */
+  #decode(taken: TakenRecord): DecodedRecord | 'waits' | null {
     const { record } = taken;
+    const { pipeline } = this.#options;
     const origin = originOf(taken, this.#options.clock);
     let event: CloudEvent;
     try {
       event = this.#reader()(record, taken);
     } catch (error) {
-      this.#options.pipeline.unreadable(record, origin, messageOf(error), taken);
+      pipeline.unreadable(record, origin, messageOf(error), taken, 'unreadable');
       return null;
+    }
+    if (this.#judge !== null) {
+      const verdict = this.#schemaWait.verdictOf(taken, this.#judge, event);
+      if (verdict === null) return 'waits';
+      if (verdict.kind === 'refused') {
+        pipeline.unreadable(record, origin, verdict.reason, taken, 'schema');
+        return null;
+      }
     }
     if (Number.isNaN(deliverAtOf(event))) this.#timeIgnored();
     return { taken, event, origin };
   }
 
   #reader(): ReadEvent {
-    const { registry } = this.#options;
+    const { registry, schemas } = this.#options;
     const { broker } = registry.snapshot();
-    if (this.#read === undefined || broker !== this.#broker) this.#read = eventReader(registry.name, broker);
+    if (this.#read === undefined || broker !== this.#broker) {
+      const rules = broker?.schemaRules ?? null;
+      this.#read = eventReader(registry.name, broker);
+      this.#judge = rules?.onTopic ? eventJudge(schemas, rules) : null;
+    }
     this.#broker = broker;
     return this.#read;
   }

@@ -1,6 +1,7 @@
 import type { Logger } from 'pino';
 import { isOutage } from '../../broker/log/errors.ts';
 import type { Log, LostRange } from '../../broker/log/log.ts';
+import type { Schemas } from '../../broker/schema/schemas.ts';
 import type { Registry } from '../../broker/trigger/registry.ts';
 import type { Clock } from '../../runtime/clock.ts';
 import type { Metrics } from '../../runtime/metrics.ts';
@@ -18,6 +19,8 @@ export interface LaneOptions {
   readonly logger: Logger;
   readonly metrics: Metrics;
   readonly window: WindowLimits;
+  /** Null: this process has none. */
+  readonly schemas: Pick<Schemas, 'find'> | null;
 }
 
 /**

@@ -124,7 +124,7 @@ export class RetryLane {
       return fromRetryRecord(taken.record);
     } catch (error) {
       const { pipeline, clock } = this.#options;
-      pipeline.unreadable(taken.record, originOf(taken, clock), messageOf(error), taken);
+      pipeline.unreadable(taken.record, originOf(taken, clock), messageOf(error), taken, 'unreadable');
       return undefined;
     }
   }

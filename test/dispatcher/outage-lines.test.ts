@@ -95,7 +95,7 @@ t.test('lanes that can not be brought up are a line, but not in an outage', asyn
     ...{ log: failing, brokers, gatherer: new Gatherer({ log, clock: systemClock }), clock: systemClock, logger },
     ...{ metrics: createMetrics(), window: { recordsMax: 100, bytesMax: 100_000 }, waitingEventsMax: 10 },
     ...{ responseBytesMax: 1_000, retryGroups: 1, secrets: noSecrets },
-    ...{ origin: 'posthorn.test', callbacks: new HandshakeCallbacks(null) },
+    ...{ origin: 'posthorn.test', schemas: null, callbacks: new HandshakeCallbacks(null) },
   });
   t.teardown(() => dispatcher.close(AbortSignal.abort()));
   dispatcher.start();

@@ -9,7 +9,7 @@ import type { Batch } from '../../dispatcher/batch/body.ts';
 import type { Deliverer } from '../../dispatcher/deliver.ts';
 import { type Delivery, type Hold, type Outcome, RevokedError } from '../../dispatcher/fate.ts';
 import { allPermitted } from '../../dispatcher/permits.ts';
-import { Pipeline } from '../../dispatcher/pipeline.ts';
+import { Pipeline, type PipelineOptions } from '../../dispatcher/pipeline.ts';
 import { createMetrics } from '../../runtime/metrics.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 import { silent } from '../support/silent.ts';
@@ -28,7 +28,10 @@ export interface Held {
 }
 
 /** A pipeline whose subscribers and log do what the test says. */
-export function startPipeline(triggers: readonly Trigger[], { waitingEventsMax = 10, permits = allPermitted } = {}) {
+export function startPipeline(
+  triggers: readonly Trigger[],
+  { waitingEventsMax = 10, permits = allPermitted, schemas = null as PipelineOptions['schemas'] } = {},
+) {
   const clock = new ManualClock();
   const cut = new AbortController();
   const appended: { topic: string; record: NewRecord }[] = [];
@@ -87,6 +90,7 @@ export function startPipeline(triggers: readonly Trigger[], { waitingEventsMax =
       snapshot: () => snapshot as unknown as RegistrySnapshot,
       topics: () => topics,
     } as unknown as Registry,
+    schemas,
     registryOf: (other) => others.get(`${other.namespace}/${other.name}`),
     topics: () => topics,
     deliverer,

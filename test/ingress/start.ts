@@ -7,6 +7,7 @@ import { createIngress } from '../../broker/ingress/server.ts';
 import type { Webhook } from '../../broker/ingress/webhook/webhook.ts';
 import { Gatherer } from '../../broker/log/gather.ts';
 import type { Log } from '../../broker/log/log.ts';
+import type { JudgeEvent } from '../../broker/schema/rules.ts';
 import { toRecord } from '../../event/kafka.ts';
 import { type Clock, systemClock } from '../../runtime/clock.ts';
 import { noSecrets, type Secrets } from '../../runtime/secrets.ts';
@@ -39,12 +40,13 @@ export async function startIngress(options: StartOptions = {}) {
   const fake = new FakeLog();
   fake.info = { partitions: 4, retentionMs: null, maxMessageBytes: 1_048_576 + 65_536 };
   const counted = { accepted: [] as string[], refused: [] as string[] };
-  const duplicates = { events: 0, forgotten: 0 };
+  const duplicates = { events: 0, forgotten: 0, unknownSchemas: 0 };
   const target = {
     topic,
     hasForeign: false,
     deduplicateMs: null as number | null,
     verifyWith: null as string | null,
+    judge: null as JudgeEvent | null,
     toRecord,
   };
   const state = { ready: true };
@@ -64,6 +66,9 @@ export async function startIngress(options: StartOptions = {}) {
       accepted: (broker, events) => void counted.accepted.push(`${broker} ${events}`),
       deduplicated: (_broker, events) => {
         duplicates.events += events;
+      },
+      unknownSchema: (_broker, events) => {
+        duplicates.unknownSchemas += events;
       },
       forgotten: () => {
         duplicates.forgotten++;

@@ -30,6 +30,9 @@ export class LaneDouble {
   readonly abandoned: GivenUp[] = [];
   readonly givenUp: (Handled & { readonly category: string; readonly reason: string })[] = [];
   readonly unreadable: LogRecord[] = [];
+  /** Of each of them. */
+  readonly refusals: { readonly by: string; readonly reason: string; readonly hold: Hold }[] = [];
+  schemas: LaneOptions['schemas'] = null;
   readonly postponed: (Handled & { readonly dueAtMs: number })[] = [];
   /** How often requests of revoked records were cut. */
   cuts = 0;
@@ -65,6 +68,7 @@ export class LaneDouble {
       clock: this.clock,
       logger: silent,
       metrics: this.#metrics,
+      schemas: this.schemas,
       window: { recordsMax: 1_000, bytesMax: 10_000_000, partitionRecordsMax: 100 },
     };
   }
@@ -167,8 +171,9 @@ export class LaneDouble {
         this.abandoned.push(delivery);
         hold.settle();
       },
-      unreadable: (record: LogRecord, _origin: unknown, _reason: string, hold: Hold) => {
+      unreadable: (record: LogRecord, _origin: unknown, reason: string, hold: Hold, by: string) => {
         this.unreadable.push(record);
+        this.refusals.push({ by, reason, hold });
         hold.settle();
       },
     } as unknown as Pipeline;

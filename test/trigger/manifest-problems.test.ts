@@ -360,7 +360,7 @@ t.test('all problems of all documents are given, in the order of the file', asyn
   t.strictSame(saidOf(text), [
     '5:22 error spec.subscriber.uri: must be an absolute http or https URL, found "here"; write http://here',
     '6:3 error spec.brok: unknown field; did you mean broker?',
-    '13:5 error metadata.annotations["posthorn.dev/x"]: unknown annotation; known here: posthorn.dev/initial-offset, posthorn.dev/deduplicate, posthorn.dev/verify-with, posthorn.dev/attributes, posthorn.dev/key, posthorn.dev/value-format',
+    '13:5 error metadata.annotations["posthorn.dev/x"]: unknown annotation; known here: posthorn.dev/initial-offset, posthorn.dev/deduplicate, posthorn.dev/verify-with, posthorn.dev/attributes, posthorn.dev/key, posthorn.dev/value-format, posthorn.dev/schemas, posthorn.dev/type-schemas, posthorn.dev/validate-topic',
   ]);
 });
 

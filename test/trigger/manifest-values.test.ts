@@ -174,6 +174,7 @@ t.test('a Broker', async (t) => {
     attributes: null,
     key: null,
     valueFormat: 'cloudevent',
+    schemaRules: null,
     delivery: null,
   });
   const text = annotated(

@@ -12,7 +12,9 @@ const reference = readFileSync(path.join(root, 'docs/triggers.md'), 'utf8');
 t.test('docs/triggers.md has each annotation and each field of a delivery that is read', async (t) => {
   const names = (file: string, pattern: RegExp): string[] =>
     [...readFileSync(path.join(root, 'broker/trigger', file), 'utf8').matchAll(pattern)].map(([, name = '']) => name);
-  const annotations = names('manifest-annotations.ts', /^const \w+ = '((?:[a-z.]+)\/[a-z.-]+)';$/gm);
+  const annotations = ['manifest-annotations.ts', 'manifest-schemas.ts'].flatMap((file) =>
+    names(file, /^(?:export )?const \w+ = '((?:[a-z.]+)\/[a-z.-]+)';$/gm),
+  );
   const fields = names('manifest-delivery.ts', /delivery\.field\('(\w+)'\)/g);
   t.ok(annotations.length >= 9 && fields.length >= 7, 'they are found');
   for (const name of annotations) t.match(reference, `| \`${name}\``, `a row for ${name}`);
