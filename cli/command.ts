@@ -7,6 +7,8 @@ export interface Command {
   readonly usage: string;
   /** What the usage can't say, as a paragraph below it. */
   readonly about?: string;
+  /** Where they say more than those of every command: each with what it says. */
+  readonly exitCodes?: readonly (readonly [code: string, says: string])[];
   readonly options: readonly Option[];
   readonly examples: readonly { readonly command: string; readonly does: string }[];
   /** Throws PosthornError for whatever a user can mend; main prints its message without a stack and exits with 1. */
@@ -33,13 +35,15 @@ export interface Invocation {
   readonly stderr: NodeJS.WritableStream;
 }
 
-/** Exit codes of every subcommand, as the help documents them. */
+/** Exit codes of the subcommands, as the help documents them. */
 export const exitCodes = {
   ok: 0,
   /** What was asked for failed, or part of it did; the message says why. */
   failed: 1,
   /** The command line or the configuration is wrong. */
   usage: 2,
+  /** Of `schemas check`: it can't be told. */
+  undecided: 3,
 } as const;
 
 export type ExitCode = (typeof exitCodes)[keyof typeof exitCodes];

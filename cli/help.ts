@@ -35,7 +35,12 @@ Usage: posthorn ${command.name} ${command.usage}
 
 ${command.about === undefined ? '' : `${wrapped(command.about, 0)}\n`}${command.options.length === 0 ? '' : `Options:\n${table(command.options.map(optionRow))}\n`}Examples:
 ${examples}
-${exitCodesText}`;
+${codesText(command)}`;
+}
+
+function codesText({ exitCodes }: Command): string {
+  if (exitCodes === undefined) return exitCodesText;
+  return `Exit codes:\n${exitCodes.map(([code, says]) => `  ${code}  ${says}\n`).join('')}`;
 }
 
 function optionRow({ name, short, value, multiple, help }: Option): { left: string; right: string } {

@@ -15,6 +15,7 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   get: async () => (await import('./get.ts')).get,
   delete: async () => (await import('./delete.ts')).deleteCommand,
   check: async () => (await import('./check.ts')).check,
+  schemas: async () => (await import('./schemas.ts')).schemas,
   match: async () => (await import('./match.ts')).match,
   test: async () => (await import('./test.ts')).test,
   try: async () => (await import('./try.ts')).tryCommand,

@@ -9,10 +9,11 @@ const root = dirname(import.meta.dirname);
 /** A layer imports from itself and those after it. */
 const layers = ['cli', 'console', 'dispatcher', 'broker', 'event', 'runtime'];
 
-/** What one folder alone may import, so that the rest of the tree doesn't know which log runs. */
+/** What one folder alone may import, so that the rest of the tree doesn't know which log runs, or what validates. */
 const confined = [
   { module: /^kafkajs/, folder: 'broker/log/kafka/' },
   { module: /^node:sqlite$/, folder: 'broker/log/embedded/' },
+  { module: /^ajv/, folder: 'broker/schema/' },
 ];
 
 const linesMax = 400;
@@ -38,7 +39,7 @@ t.test('imports go one way: cli -> console -> dispatcher -> broker -> event -> r
   t.strictSame(wrong, []);
 });
 
-t.test('only the drivers of the log know what it is made of', async (t) => {
+t.test('only one folder knows what the log is made of, and what validates', async (t) => {
   const wrong = productFiles.flatMap((path) =>
     importsOf(path)
       .filter((module) => confined.some((one) => one.module.test(module) && !path.startsWith(one.folder)))

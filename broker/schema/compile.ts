@@ -54,6 +54,17 @@ function newAjv(dialect: Dialect, allErrors: boolean): Ajv {
   return ajv;
 }
 
+const metas = new Map<Dialect, Ajv>();
+
+/** Says whether a schema is one. It is the same for all, as it takes long to be made. */
+function metaOf(dialect: Dialect): Ajv {
+  const known = metas.get(dialect);
+  if (known !== undefined) return known;
+  const made = newAjv(dialect, false);
+  metas.set(dialect, made);
+  return made;
+}
+
 /** Compiles schemas of one dialect that refer to each other. */
 export class Compiler {
   readonly #dialect: Dialect;
@@ -70,8 +81,10 @@ export class Compiler {
   /** Makes it known to the others. @returns what is wrong with it */
   add(document: SchemaDocument): readonly SchemaProblem[] {
     const { schema, uri } = document;
+    budget.reset();
     try {
-      if (this.#ajv.validateSchema(schema) !== true) return metaProblems(this.#ajv.errors ?? []);
+      const meta = metaOf(this.#dialect);
+      if (meta.validateSchema(schema) !== true) return metaProblems(meta.errors ?? []);
       this.#ajv.addSchema(schema, uri);
     } catch (error) {
       return [{ pointer: '', message: messageOf(error) }];
@@ -103,6 +116,22 @@ export class Compiler {
     };
   }
 
+  /**
+   * The first error of a value under a part of a document; null: it is valid.
+   * @param reference the document's URI with a JSON pointer as its fragment
+   * @returns undefined where that can't be told
+   */
+  errorAt(reference: string, value: unknown): ErrorObject | null | undefined {
+    let validate: ValidateFunction | undefined;
+    try {
+      validate = this.#ajv.getSchema(reference);
+    } catch {
+      return undefined;
+    }
+    const errors = validate && errorsOf(validate, value);
+    return Array.isArray(errors) ? errors[0] : errors === null ? null : undefined;
+  }
+
   #thoroughly(uri: string): ValidateFunction {
     if (this.#thorough === undefined) {
       this.#thorough = newAjv(this.#dialect, true);
@@ -114,7 +143,7 @@ export class Compiler {
 
 /** Null: the data is valid; a text: it can't be judged, for that reason. */
 function errorsOf(validate: ValidateFunction, data: unknown): ErrorObject[] | string | null {
-  budget.steps = 0;
+  budget.reset();
   try {
     return validate(data) === true ? null : (validate.errors ?? []);
   } catch (error) {

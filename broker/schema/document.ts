@@ -115,7 +115,7 @@ export function readDocument(
 }
 
 /** Text that is wrongly encoded stays as it is: it leads nowhere then. */
-function decoded(text: string): string {
+export function decoded(text: string): string {
   try {
     return decodeURIComponent(text);
   } catch {

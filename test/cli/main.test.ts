@@ -71,7 +71,7 @@ t.test('what is mistyped is refused with exit code 2 and the nearest name', asyn
     [['help', 'chekc'], 'posthorn: unknown command chekc; did you mean check?\nposthorn help shows what is right\n'],
     [
       ['toString'],
-      'posthorn: unknown command toString; there are serve, send, apply, get, delete, check, match, test, try, help\nposthorn help shows what is right\n',
+      'posthorn: unknown command toString; there are serve, send, apply, get, delete, check, schemas, match, test, try, help\nposthorn help shows what is right\n',
     ],
     [
       ['--port'],
