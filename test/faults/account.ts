@@ -38,8 +38,6 @@ export interface Evidence {
   /** By trigger. */
   readonly deadLettered: ReadonlyMap<string, ReadonlySet<number>>;
   readonly exposures: readonly Exposure[];
-  /** Of all processes. */
-  readonly lives: readonly Life[];
   readonly kills: readonly Kill[];
   /** By trigger, by event: the latest attempt that a record of its retry topic waited for. */
   readonly retried: ReadonlyMap<string, ReadonlyMap<number, number>>;
@@ -165,21 +163,16 @@ function wasBegun(evidence: Evidence, exposure: Exposure, trigger: string, event
   return exposure.isRetry ? latest > attempt : latest >= attempt;
 }
 
-/**
- * A process may send a request after the partition is another's, until it hears of that, or ends; and a busy subscriber
- * may read it after that. It is not of this process once another has been started in its place.
- */
+/** Also after the partition was another's: until it hears of that, or ends. */
 function wasSent(
-  { ledger, lives }: Evidence,
+  { ledger }: Evidence,
   { from, isRetry }: Exposure,
   trigger: string,
   event: number,
   attempt: number,
 ): boolean {
-  const later = lives.filter(({ slot, startedAtMs }) => slot === from.slot && startedAtMs > from.startedAtMs);
-  const untilMs = Math.min(...later.map(({ startedAtMs }) => startedAtMs));
   for (const request of ledger.requests.get(trigger)?.get(event) ?? []) {
-    const isFrom = request.slot === from.slot && request.atMs >= from.startedAtMs && request.atMs < untilMs;
+    const isFrom = request.slot === from.slot && request.number === from.number;
     // Only a retry topic knows attempts: an ordered delivery is tried again in its place.
     if (isFrom && (request.attempt === attempt || !isRetry)) return true;
   }

@@ -17,12 +17,16 @@ function eventLine({ ledger, appended, exposures, deadLettered }: Evidence, even
   );
   const arrivals = [...ledger.arrivals].map(([trigger, its]) => `${trigger} ${its.get(event)?.join(' ') ?? 'never'}`);
   const requests = [...ledger.requests].map(([trigger, its]) => {
-    const all = [...(its.get(event) ?? [])].map(({ attempt, slot, atMs }) => `${atMs} (${attempt} of ${slot})`);
+    const all = [...(its.get(event) ?? [])].map(
+      ({ attempt, slot, number, atMs }) => `${atMs} (${attempt} of ${slot}.${number})`,
+    );
     return `${trigger} ${all.join(' ')}`;
   });
   const exposed = exposures
     .filter(({ events }) => events.has(event))
-    .map(({ atMs, cause, from, triggers }) => `${atMs} ${cause} of ${from.slot} for ${triggers.join('+')}`);
+    .map(
+      ({ atMs, cause, from, triggers }) => `${atMs} ${cause} of ${from.slot}.${from.number} for ${triggers.join('+')}`,
+    );
   const letters = [...deadLettered].filter(([, events]) => events.has(event)).map(([trigger]) => trigger);
   return [
     `event ${event}, key ${sent?.key}, sent ${sent?.sentAtMs}, accepted ${sent?.acceptedAtMs}`,

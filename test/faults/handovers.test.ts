@@ -7,7 +7,7 @@ const group = 'group';
 const topic = 'events';
 
 function lifeOf(slot: number, startedAtMs: number, ended?: Pick<Life, 'endedAtMs' | 'how'>): Life {
-  return { slot, startedAtMs, endedAtMs: null, how: null, exitCode: null, ...ended };
+  return { slot, number: 1, startedAtMs, endedAtMs: null, how: null, exitCode: null, ...ended };
 }
 
 /** Members by name; the address of each ends with its slot. */

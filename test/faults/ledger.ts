@@ -56,11 +56,11 @@ export class FaultLedger {
     this.acceptedCount++;
   }
 
-  /** @param attempt that the request says it is  @param slot of the process that sent it */
-  requested(trigger: string, event: number, attempt: number, slot: number): void {
+  /** @param attempt that the request says it is  @param from the process that sent it */
+  requested(trigger: string, event: number, attempt: number, from: Sender): void {
     const its = this.requests.get(trigger);
     const requests = its?.get(event) ?? new Requests();
-    requests.add(attempt, slot, this.now());
+    requests.add(attempt, from, this.now());
     its?.set(event, requests);
   }
 
@@ -96,19 +96,25 @@ export class FaultLedger {
 
 /** Requests with one event for one trigger. */
 export class Requests {
-  /** Attempt, slot, time; and so on: there are millions, so objects would be too large. */
+  /** Attempt, slot, number of its life, time; and so on: there are millions, so objects would be too large. */
   readonly #flat: number[] = [];
 
-  add(attempt: number, slot: number, atMs: number): void {
-    this.#flat.push(attempt, slot, atMs);
+  add(attempt: number, { slot, number }: Sender, atMs: number): void {
+    this.#flat.push(attempt, slot, number, atMs);
   }
 
-  *[Symbol.iterator](): Iterator<{ readonly attempt: number; readonly slot: number; readonly atMs: number }> {
-    for (let i = 0; i < this.#flat.length; i += 3) {
-      const [attempt = 0, slot = 0, atMs = 0] = this.#flat.slice(i, i + 3);
-      yield { attempt, slot, atMs };
+  *[Symbol.iterator](): Iterator<Sender & { readonly attempt: number; readonly atMs: number }> {
+    for (let i = 0; i < this.#flat.length; i += 4) {
+      const [attempt = 0, slot = 0, number = 0, atMs = 0] = this.#flat.slice(i, i + 4);
+      yield { attempt, slot, number, atMs };
     }
   }
+}
+
+/** A process, by its slot and which life of it. */
+export interface Sender {
+  readonly slot: number;
+  readonly number: number;
 }
 
 export interface OpenRequest {

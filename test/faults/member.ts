@@ -18,6 +18,8 @@ export type LogLine = Readonly<Record<string, unknown>>;
 /** One life of a process. */
 export interface Life {
   readonly slot: number;
+  /** Which life of its slot, from 1. */
+  readonly number: number;
   /** Milliseconds since 1970, as all times here. */
   readonly startedAtMs: number;
   endedAtMs: number | null;
@@ -28,9 +30,20 @@ export interface Life {
 
 const callFrom = new URL('./call-from.ts', import.meta.url).href;
 
-/** The address from which the process of a slot calls its subscribers, and comes to Kafka. */
+/** The address from which what a process of a slot sends comes to Kafka. */
 export function addressOf(slot: number): string {
   return `127.0.0.${10 + slot}`;
+}
+
+/** The address from which a process calls its subscribers: a request may be read long after its sender has ended. */
+function callAddressOf({ slot, number }: Pick<Life, 'slot' | 'number'>): string {
+  return `127.${10 + slot}.${Math.floor(number / 250)}.${1 + (number % 250)}`;
+}
+
+/** Who calls from this address. */
+export function callerAt(address: string): Pick<Life, 'slot' | 'number'> {
+  const [, slot = 0, high = 0, low = 0] = address.split('.').map(Number);
+  return { slot: slot - 10, number: 250 * high + low - 1 };
 }
 
 /** The slot of the process that calls from this address. */
@@ -123,8 +136,9 @@ export class Member {
     // What is told of lost partitions, in an outage of Kafka, is told at the level debug.
     const env: Record<string, string> = { POSTHORN_LOG_FORMAT: 'json', POSTHORN_LOG_LEVEL: 'debug' };
     if (clock !== null) Object.assign(env, fakeTime(clock));
-    env.CALL_FROM = addressOf(slot);
-    const life: Life = { slot, startedAtMs: Date.now(), endedAtMs: null, how: null, exitCode: null };
+    const number = this.lives.length + 1;
+    const life: Life = { slot, number, startedAtMs: Date.now(), endedAtMs: null, how: null, exitCode: null };
+    env.CALL_FROM = callAddressOf(life);
     this.lives.push(life);
     try {
       this.#process = await startPosthorn(args, env, {

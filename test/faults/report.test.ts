@@ -34,7 +34,7 @@ t.test('whatever breaks a promise is told', async (t) => {
   t.match(found({ outOfOrder: [4] }), 'out of order: 4');
   t.equal(found({ outOfOrder: [4], isOrdered: false }), '', 'where order is promised');
   t.match(found({}, { drainedMs: null }), 'stalled');
-  const life = { slot: 2, startedAtMs: 0, endedAtMs: 1, exitCode: 1 };
+  const life = { slot: 2, number: 1, startedAtMs: 0, endedAtMs: 1, exitCode: 1 };
   t.match(found({}, { badEnds: [{ ...life, how: 'crash' }] }), 'Posthorn 2 ended by itself, with code 1');
   t.match(found({}, { badEnds: [{ ...life, how: 'leave' }] }), 'Posthorn 2 did not end well, with code 1');
   t.match(found({}, { corrupt: ['event 1 with x'] }), 'corrupt: event 1 with x');

@@ -3,7 +3,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { FaultLedger, OpenRequest } from './ledger.ts';
-import { slotOf } from './member.ts';
+import { callerAt } from './member.ts';
 import { contentOf } from './sender.ts';
 
 export type Manner =
@@ -106,7 +106,7 @@ export class Subscriber {
     const content = await bodyOf(request);
     if (content !== contentOf(event)) ledger.corrupt.push(`${trigger}: event ${event} with ${content.slice(0, 80)}`);
     const attempt = Number(request.headers['posthorn-attempt']);
-    ledger.requested(trigger, event, attempt, slotOf(request.socket.remoteAddress ?? ''));
+    ledger.requested(trigger, event, attempt, callerAt(request.socket.remoteAddress ?? ''));
     const open: OpenRequest = { trigger, event };
     ledger.open.add(open);
     response.once('close', () => ledger.open.delete(open));

@@ -100,7 +100,7 @@ export async function runSuite(options: SuiteOptions): Promise<SuiteResult> {
       ...{ name, isOrdered: lane === 'ordered', isAlone: lane !== 'shared' },
     }));
     const remains = await stage.remains();
-    const evidence = { ledger, triggers, kills, lives: livesOf(members), ...remains };
+    const evidence = { ledger, triggers, kills, ...remains };
     const result = account(evidence);
     const lines = evidenceLines(evidence, result);
     if (options.keep !== null) {
