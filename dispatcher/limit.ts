@@ -220,7 +220,9 @@ export class TriggerLimit {
 
   #attemptEnded({ ticket }: Turn, health: Health, nowMs: number): void {
     const { slots, state } = this.#capacity;
-    if (health === 'gone' || health === 'unknown') this.#capacity.left(ticket);
+    const saysNothing = health === 'gone' || health === 'unknown';
+    // What a deleted trigger still has under way must not hold up what is given up after it.
+    if (saysNothing || this.#isReleased) this.#capacity.left(ticket);
     else {
       const why = this.#capacity.ended(ticket, health === 'failing', nowMs);
       if (why !== null) this.#opened(why, nowMs);

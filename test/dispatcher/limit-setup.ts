@@ -13,6 +13,9 @@ export interface Attempt {
   readonly attempt: number;
   readonly atMs: number;
   readonly isProbe: boolean;
+  /** As it began: how many might be under way at once, and how many were, with it. */
+  readonly concurrency: number;
+  readonly inFlight: number;
   /** All that go in the request, where the trigger wants batches. */
   readonly batch: readonly string[] | null;
   end(health?: Health, retryAfterMs?: number): Promise<void>;
@@ -43,6 +46,7 @@ export function startLimit({ settings = {}, waitingEventsMax = 1_024, random = (
     const { promise, resolve } = Promise.withResolvers<void>();
     const one: Attempt = {
       ...{ id: idOf(waiting), attempt: waiting.delivery.attempt, isProbe: turn.isProbe, atMs: clock.monotonic() },
+      ...{ concurrency: limit.concurrency, inFlight: limit.inFlight },
       batch: others && [waiting, ...others].map(idOf),
       async end(health = 'well', retryAfterMs = 0) {
         underWay.delete(one);
