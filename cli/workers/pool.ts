@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import type { Logger } from 'pino';
 import type { Registry } from 'prom-client';
 import type { OnPermission, Permission } from '../../broker/ingress/handshake.ts';
-import { type Clock, sleep } from '../../runtime/clock.ts';
+import { type Clock, sleep, type Timer } from '../../runtime/clock.ts';
 import { formatShortDuration } from '../../runtime/duration.ts';
 import { messageOf } from '../../runtime/errors.ts';
 import { Channel } from './channel.ts';
@@ -20,6 +20,11 @@ const steadyMs = 60_000;
 
 /** Between two looks whether the workers are ready, in milliseconds. */
 const readinessMs = 500;
+/** A worker that has not answered for so long stands still, and is not waited for: Prometheus gives a page 10 s. */
+const answerMs = 5_000;
+
+/** Workers end by the same time as this process, and then still commit and leave their groups, which takes up to 3 s. */
+const endGraceMs = 5_000;
 
 export interface WorkerPoolOptions {
   /** How many processes besides this one. */
@@ -69,10 +74,11 @@ export class WorkerPool {
   start(port: number | null): void {
     this.#port = port;
     process.once('exit', this.#kill);
-    this.#ended = Promise.all([...this.#members.map((member) => this.#keep(member)), this.#watchReadiness()]);
+    // Each by itself: one that stands still says nothing of the others.
+    this.#ended = Promise.all(this.#members.flatMap((member) => [this.#keep(member), this.#watchReadiness(member)]));
   }
 
-  /** Why any of them would not accept or deliver now, as of half a second ago. */
+  /** Why any of them would not accept or deliver now, as of half a second ago, or longer where one does not answer. */
   unready(): string[] {
     return this.#members.flatMap(({ unready }) => unready);
   }
@@ -83,18 +89,18 @@ export class WorkerPool {
       this.#members.map(async (member) => {
         const running = member.running;
         // One that is just ending is among the counts of the past.
-        const metrics = await running?.channel.ask('metrics', undefined).catch(() => undefined);
+        const metrics = await this.#ask(running, 'metrics', undefined);
         if (metrics !== undefined && member.running === running) member.metrics = metrics;
       }),
     );
-    const workers = this.#members.map(({ metrics }) => metrics);
-    return textOf([await readMetrics(own), ...workers, this.#past]);
+    const ours = await readMetrics(own);
+    return textOf([ours, ...this.#members.map(({ metrics }) => metrics), this.#past]);
   }
 
   /** Gives what a subscriber has called with to the worker that waits for it. */
   readonly permission = async (key: string, rate: string | null): Promise<Permission> => {
     for (const { running } of this.#members) {
-      const answer = await running?.channel.ask('permission', { key, rate }).catch(() => undefined);
+      const answer = await this.#ask(running, 'permission', { key, rate });
       if (answer !== undefined && answer !== 'unknown') return answer;
     }
     return 'unknown';
@@ -106,18 +112,46 @@ export class WorkerPool {
     for (const { running } of this.#members) if (running?.child.connected) running.child.disconnect();
   }
 
-  /** Resolves when all have ended; those that have not when `signal` aborts are killed. */
+  /** Resolves when all have ended; those that have not a few seconds after `signal` aborts are killed. */
   async ended(signal: AbortSignal): Promise<void> {
-    signal.addEventListener('abort', this.#kill);
-    if (signal.aborted) this.#kill();
+    const { clock, logger } = this.#options;
+    const kill = (): void => {
+      for (const { number, running } of this.#members) {
+        if (running) logger.error({ worker: number }, `worker ${number} has not ended in time, and is killed`);
+      }
+      this.#kill();
+    };
+    let timer: Timer | undefined;
+    const abort = (): void => {
+      timer = clock.setTimer(kill, endGraceMs);
+    };
+    signal.addEventListener('abort', abort);
+    if (signal.aborted) abort();
     await this.#ended;
-    signal.removeEventListener('abort', this.#kill);
+    signal.removeEventListener('abort', abort);
+    timer?.cancel();
     process.off('exit', this.#kill);
   }
 
   readonly #kill = (): void => {
     for (const { running } of this.#members) running?.child.kill('SIGKILL');
   };
+
+  /** @returns undefined when the worker has ended, or does not answer in time */
+  async #ask<N extends keyof ToWorker>(
+    running: Member['running'],
+    name: N,
+    ask: ToWorker[N]['ask'],
+  ): Promise<ToWorker[N]['answer'] | undefined> {
+    if (running === null) return undefined;
+    const late = Promise.withResolvers<undefined>();
+    const timer = this.#options.clock.setTimer(() => late.resolve(undefined), answerMs);
+    try {
+      return await Promise.race([running.channel.ask(name, ask).catch(() => undefined), late.promise]);
+    } finally {
+      timer.cancel();
+    }
+  }
 
   async #keep(member: Member): Promise<void> {
     const { clock, logger } = this.#options;
@@ -168,20 +202,20 @@ export class WorkerPool {
     return how;
   }
 
-  async #watchReadiness(): Promise<void> {
+  async #watchReadiness(member: Member): Promise<void> {
     const { signal } = this.#stopping;
     while (!signal.aborted) {
-      await Promise.all(this.#members.map((member) => this.#askReadiness(member)));
+      await this.#askReadiness(member);
       await sleep(this.#options.clock, readinessMs, signal);
     }
   }
 
   async #askReadiness(member: Member): Promise<void> {
     const { number, running } = member;
-    const reasons = await running?.channel.ask('readiness', undefined).catch(() => undefined);
-    if (reasons !== undefined && member.running === running) {
-      member.unready = reasons.map((reason) => `worker ${number}: ${reason}`);
-    }
+    const reasons = await this.#ask(running, 'readiness', undefined);
+    if (running === null || member.running !== running) return;
+    const given = reasons ?? [`it has not answered for ${formatShortDuration(answerMs)}`];
+    member.unready = given.map((reason) => `worker ${number}: ${reason}`);
   }
 }
 

@@ -3,6 +3,7 @@ import { request } from 'node:http';
 import { AssignerProtocol, Kafka, logLevel } from 'kafkajs';
 import t from 'tap';
 import { brokerTopics } from '../../broker/topics.ts';
+import type { Readiness } from '../../console/admin.ts';
 import { kafkaBrokers } from '../support/kafka.ts';
 import { kafkaUnderTest } from '../support/logs.ts';
 import { type PosthornProcess, startPosthorn } from '../support/posthorn.ts';
@@ -52,6 +53,19 @@ t.test('workers share the port, the groups and one page of metrics, and are star
   await until(() => arrived.size === 140, 'all to arrive');
   t.equal(await accepted(), 140);
 
+  // Its answer to what was asked before may still be on its way.
+  process.kill(workerPids(posthorn)[0] ?? 0, 'SIGSTOP');
+  const page = accepted();
+  await until(
+    async () => (await readiness(posthorn)) !== null,
+    'it is not ready while its worker stands still',
+    15_000,
+  );
+  t.match(await readiness(posthorn), ['worker 2: it has not answered for 5s']);
+  t.equal(await page, 140, 'the page of metrics comes all the same');
+  process.kill(workerPids(posthorn)[0] ?? 0, 'SIGCONT');
+  await until(async () => (await readiness(posthorn)) === null, 'it is ready again');
+
   process.kill(workerPids(posthorn)[0] ?? 0, 'SIGKILL');
   await until(async () => !(await fetch(`${posthorn.adminUrl}/readyz`)).ok, 'it is not ready without its worker');
   t.equal(await accepted(), 140, 'what the worker has counted stays');
@@ -79,14 +93,17 @@ t.test('a permission reaches the worker that waits for it, whichever process is 
   const log = await kafkaUnderTest();
   const callbacks = new Set<string>();
   const delivered = new Set<string>();
+  let [hangs, hanging] = [false, 0];
   const sink = await startSink(({ method, path, headers }) => {
     if (method === 'OPTIONS') callbacks.add(String(headers['webhook-request-callback']));
+    else if (hangs) return new Promise(() => hanging++);
     else delivered.add(path);
     return {};
   });
   t.teardown(() => sink.close());
   const callback = ['--webhook-origin', 'posthorn.example', '--webhook-callback-url', 'http://posthorn.example'];
-  const posthorn = await startPosthorn([...log.args, '--workers', '2', ...callback]);
+  const options = ['--workers', '2', '--shutdown-timeout', '1s', ...callback];
+  const posthorn = await startPosthorn([...log.args, ...options], { POSTHORN_LOG_LEVEL: 'debug' });
   t.teardown(() => posthorn.kill());
   const names = ['a', 'b', 'c', 'd'];
   const annotations = { 'posthorn.dev/webhook-handshake': 'true' };
@@ -102,15 +119,29 @@ t.test('a permission reaches the worker that waits for it, whichever process is 
   await Promise.all(ids(1, 40).map((id) => post(posthorn, id)));
   await until(() => delivered.size === names.length, 'what was permitted is delivered');
 
+  hangs = true;
+  await Promise.all(ids(41, 40).map((id) => post(posthorn, id)));
+  await until(() => hanging >= 3 * names.length, 'both to have some under way');
   // As Ctrl-C in a terminal, which tells both.
   const [worker = 0] = workerPids(posthorn);
   process.kill(worker, 'SIGINT');
   posthorn.signal('SIGINT');
   t.equal(await posthorn.exited, 0);
   t.notOk(isAlive(worker), 'it has waited for its worker');
+  t.match(
+    posthorn.lines.filter(({ msg }) => msg === 'stopped'),
+    [{ worker: 2 }, { level: 'info' }],
+    'which had the time to leave its groups',
+  );
   const unclean = posthorn.lines.filter(({ level }) => level === 'error' || level === 'fatal');
   t.strictSame(unclean, []);
 });
+
+/** Why it is not ready; null: it is. */
+async function readiness({ adminUrl }: PosthornProcess): Promise<readonly string[] | null> {
+  const { ready, reasons } = (await (await fetch(`${adminUrl}/readyz`)).json()) as Readiness;
+  return ready ? null : reasons;
+}
 
 function ids(first: number, count: number): string[] {
   return Array.from({ length: count }, (_, index) => String(first + index));
