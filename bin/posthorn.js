@@ -1,10 +1,10 @@
 #!/usr/bin/env node
 // Plain JavaScript that an old Node can read too, so that it can say that it is too old.
 import { spawn } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import module from 'node:module';
 import { constants } from 'node:os';
-import { dirname, join } from 'node:path';
+import { dirname, isAbsolute, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 
 const nodeMajorMin = 24;
@@ -30,12 +30,18 @@ if (Number(process.versions.node.split('.')[0]) >= nodeMajorMin) {
 }
 
 /**
- * Half of a start is compiling, so that is kept: below the user's home, and not where another user could leave us code.
- * Where it can't be written nothing is kept.
+ * Half of a start is compiling, so that is kept: below the user's home, and not where another user could leave us code,
+ * as below the home of someone who has become root with sudo. Where it can't be written nothing is kept. A relative
+ * XDG_CACHE_HOME counts as none (XDG Base Directory Specification).
  */
-function cacheCompiled({ XDG_CACHE_HOME, HOME }) {
-  const home = XDG_CACHE_HOME ? dirname(XDG_CACHE_HOME) : HOME;
-  if (home && existsSync(home)) module.enableCompileCache(join(XDG_CACHE_HOME || join(home, '.cache'), 'posthorn'));
+function cacheCompiled({ XDG_CACHE_HOME = '', HOME = '' }) {
+  const directory = isAbsolute(XDG_CACHE_HOME) ? XDG_CACHE_HOME : HOME && join(HOME, '.cache');
+  const present = [directory, dirname(directory)].find((one) => directory && existsSync(one));
+  if (present && isOurs(present)) module.enableCompileCache(join(directory, 'posthorn'));
+}
+
+function isOurs(directory) {
+  return process.getuid === undefined || statSync(directory).uid === process.getuid();
 }
 
 function runWith(node) {

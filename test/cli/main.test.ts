@@ -1,6 +1,6 @@
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { globSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { chownSync, globSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
@@ -31,6 +31,15 @@ t.test(
     t.match(await run({ HOME: '' }), said);
     t.match(await run({ HOME: join(home, 'none') }), said);
     t.strictSame(readdirSync(home), []);
+    t.match(await run({ HOME: '', XDG_CACHE_HOME: 'relative' }), said);
+    t.strictSame(readdirSync(home), [], 'nor below whatever directory it is started in');
+    const others = join(home, 'others');
+    mkdirSync(others);
+    // Only root can make it another's. Anyone else is started in the home of root.
+    const isRoot = process.getuid?.() === 0;
+    if (isRoot) chownSync(others, 65_534, 65_534);
+    t.match(await run({ HOME: isRoot ? others : '/' }), said);
+    t.strictSame(readdirSync(others), [], "nor in another's home, who could leave code there");
     t.match(await run({ HOME: home }), said);
     t.ok(globSync('.cache/posthorn/*/*', { cwd: home }).length > 0, 'below ~/.cache');
     t.match(await run({ HOME: home, XDG_CACHE_HOME: join(home, 'xdg') }), said);
