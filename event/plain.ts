@@ -5,7 +5,7 @@ import { hopsAttribute } from './hops.ts';
 import { JsonText } from './json-pointer.ts';
 import { isJson } from './json-slice.ts';
 import { attributeNameOf, type EncodedRecord, type EventRecord, recordAttributesMaxBytes } from './kafka.ts';
-import { isEventFormat } from './media-type.ts';
+import { isEventFormat, isMediaType } from './media-type.ts';
 import { fillIn, formatTemplate, type Template } from './template.ts';
 import { isUri, isUriReference } from './uri.ts';
 import { checkAttributes, requiredAttributes } from './validate.ts';
@@ -34,7 +34,10 @@ export interface MappedAttribute {
 export const hopsHeader = 'posthorn-hops';
 
 /** Headers that are read for what they say, and are not made extensions. */
-const ownHeaders: ReadonlySet<string> = new Set(['content-type', 'traceparent', 'tracestate', hopsHeader]);
+const ownHeaders: ReadonlySet<string> = new Set(['traceparent', 'tracestate', hopsHeader]);
+
+/** The last moment that RFC 3339 can say, in ms since 1970. A producer may count in other units. */
+const timestampMaxMs = Date.UTC(9999, 11, 31, 23, 59, 59, 999);
 
 /** Whether the record says that it is a CloudEvent, by attributes in its headers or by its content-type. */
 export function isEventRecord({ headers }: EventRecord): boolean {
@@ -64,14 +67,14 @@ export function fromPlainRecord(
   attributes.type = 'dev.knative.kafka.event';
   attributes.subject = `partition:${partition}#${offset}`;
   // A producer may have given it no time (-1).
-  if (timestampMs >= 0) attributes.time = new Date(timestampMs).toISOString();
+  if (timestampMs >= 0 && timestampMs <= timestampMaxMs) attributes.time = new Date(timestampMs).toISOString();
   if (key !== null && key.length > 0) {
     attributes.key = readableText(key);
     attributes.partitionkey = attributes.key;
   }
-  setHeaders(attributes, headers);
+  const contentType = setHeaders(attributes, headers);
   const isJsonValue = mapping !== null && setMapped(attributes, mapping, value);
-  attributes.datacontenttype ??= contentTypeOf(headers, value, isJsonValue);
+  attributes.datacontenttype ??= contentType ?? impliedType(value, isJsonValue);
   checkAttributes(attributes, recordAttributesMaxBytes);
   return { attributes, data: value ?? undefined };
 }
@@ -86,16 +89,21 @@ export function toPlainRecord({ attributes, data }: CloudEvent): EncodedRecord {
   return { key: key === undefined ? null : Buffer.from(key), value: data ?? null, headers };
 }
 
-function setHeaders(attributes: AttributesDraft, headers: EventRecord['headers']): void {
+/** @returns the media type that a header says, in whatever case its name is; one that says no media type is like any other */
+function setHeaders(attributes: AttributesDraft, headers: EventRecord['headers']): string | undefined {
+  let contentType: string | undefined;
   for (const header in headers) {
     const value = headers[header];
-    if (value === undefined || ownHeaders.has(header.toLowerCase())) continue;
+    if (value === undefined || ownHeaders.has(header)) continue;
     const last = typeof value === 'string' || Buffer.isBuffer(value) ? value : value.at(-1);
     if (last === undefined) continue;
-    attributes[`kafkaheader${header.toLowerCase().replace(/[^a-z0-9]/g, '')}`] = readableText(last as string | Buffer);
+    const name = header.toLowerCase();
+    if (name === 'content-type' && isMediaType(last.toString())) contentType = last.toString();
+    else attributes[`kafkaheader${name.replace(/[^a-z0-9]/g, '')}`] = readableText(last as string | Buffer);
   }
   const hops = textOf(headers[hopsHeader]);
   if (hops !== undefined) attributes[hopsAttribute] = hops;
+  return contentType;
 }
 
 /** @returns whether the value was read, and so is JSON */
@@ -125,14 +133,9 @@ function uriIn(name: string, text: string): string {
   return isRight === null || isRight(text) || !text.isWellFormed() ? text : encodeURI(text);
 }
 
-/** What the record says, or JSON where it is that: data filters and consumers of JSON go by it. */
-function contentTypeOf(
-  headers: EventRecord['headers'],
-  value: Buffer | null,
-  isKnownJson: boolean,
-): string | undefined {
-  const said = textOf(headers['content-type']);
-  if (said !== undefined || value === null) return said;
+/** JSON where the value is that: data filters and consumers of JSON go by it. */
+function impliedType(value: Buffer | null, isKnownJson: boolean): string | undefined {
+  if (value === null) return undefined;
   return isKnownJson || (isObjectOrArray(value[0]) && isJson(value)) ? 'application/json' : undefined;
 }
 

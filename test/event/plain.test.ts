@@ -52,6 +52,18 @@ t.test("a record is wrapped as by Knative's KafkaSource: id, source, type, subje
   });
   const { time: _, ...timeless } = wrapped;
   t.strictSame(attributesOf({ key: '', timestampMs: -1 }), timeless, 'no key, and no time');
+  for (const timestampMs of [253_402_300_800_000, 1_767_225_600_000_000_000]) {
+    t.strictSame(attributesOf({ timestampMs }), timeless, 'a time beyond the year 9999, as of a count of nanoseconds');
+  }
+});
+
+t.test('the content type is read in any case; what is none is a header like any other', async (t) => {
+  const of = (headers: Record<string, string | Buffer>) => attributesOf({ value: '{}', headers });
+  t.strictSame(of({ 'Content-Type': 'text/plain' }), { ...wrapped, datacontenttype: 'text/plain' });
+  const json = { ...wrapped, datacontenttype: 'application/json' };
+  t.strictSame(of({ 'content-type': 'json' }), { ...json, kafkaheadercontenttype: 'json' });
+  t.strictSame(of({ 'content-type': Buffer.from([255]) }), { ...json, kafkaheadercontenttype: '/w==' });
+  t.strictSame(of({ TraceParent: 'x' }), { ...json, kafkaheadertraceparent: 'x' }, 'nothing is lost');
 });
 
 t.test('data is byte for byte the value, and no value is no data', async (t) => {
