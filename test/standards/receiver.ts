@@ -26,6 +26,28 @@ export function receive(rawHeaders: readonly string[], body: Buffer): Received {
   return received;
 }
 
+/** The same for a batch: its events in their order. */
+export function receiveBatch(rawHeaders: readonly string[], body: Buffer): Received[] {
+  const at = rawHeaders.findIndex((name, index) => index % 2 === 0 && name.toLowerCase() === 'content-type');
+  assert.match(rawHeaders[at + 1] ?? '', /^application\/cloudevents-batch\+json(; charset=utf-8)?$/, 'HTTP 3.3.1');
+  const events = membersOf(body).map(jsonEvent);
+  assert.equal(events.length, (JSON.parse(body.toString()) as unknown[]).length, 'JSON 4.2: an array of events');
+  for (const { attributes } of events) checkValid(attributes);
+  return events;
+}
+
+/** The bytes of each object of a JSON array of objects. */
+function membersOf(body: Buffer): Buffer[] {
+  const members: Buffer[] = [];
+  let [depth, start] = [0, 0];
+  // Strings, in which braces are no braces, and braces; all of it ASCII, so that a character is a byte.
+  for (const { 0: token, index } of body.toString('latin1').matchAll(/"(?:[^"\\]|\\.)*"|[{}]/gs)) {
+    if (token === '{' && depth++ === 0) start = index;
+    if (token === '}' && --depth === 0) members.push(body.subarray(start, index + 1));
+  }
+  return members;
+}
+
 function binary(rawHeaders: readonly string[], type: string | undefined, body: Buffer): Received {
   const attributes: Record<string, string> = type === undefined ? {} : { datacontenttype: type };
   for (let at = 0; at < rawHeaders.length; at += 2) {
@@ -42,6 +64,10 @@ function binary(rawHeaders: readonly string[], type: string | undefined, body: B
 
 function structured(type: string, body: Buffer): Received {
   assert.match(type, /^application\/cloudevents\+json(; charset=utf-8)?$/, 'HTTP 3.2.1');
+  return jsonEvent(body);
+}
+
+function jsonEvent(body: Buffer): Received {
   assert.ok(isUtf8(body), 'JSON is UTF-8');
   const { data, data_base64: base64, ...members } = JSON.parse(body.toString()) as Record<string, unknown>;
   assert.ok(data === undefined || base64 === undefined, 'JSON 3.1.1: data or data_base64');

@@ -2,7 +2,9 @@ import fc from 'fast-check';
 import { Pool } from 'undici';
 import type { Log, NewRecord } from '../../broker/log/log.ts';
 import { defaultDelivery } from '../../broker/trigger/trigger.ts';
-import { createDeliverer } from '../../dispatcher/deliver.ts';
+import { bodyOf } from '../../dispatcher/batch/body.ts';
+import { createDeliverer, type Deliverer } from '../../dispatcher/deliver.ts';
+import type { Delivery } from '../../dispatcher/fate.ts';
 import type { CloudEvent } from '../../event/event.ts';
 import { fromRecord } from '../../event/kafka.ts';
 import { systemClock } from '../../runtime/clock.ts';
@@ -13,7 +15,7 @@ import { onBothLogs } from '../support/logs.ts';
 import { propertyRuns } from '../support/property-runs.ts';
 import { startSink } from '../support/sink.ts';
 import type { ExpectedEvent } from './cases.ts';
-import { assertSame, receive } from './receiver.ts';
+import { assertSame, receive, receiveBatch } from './receiver.ts';
 import { type Sent, sendBatch, sendBinary, sendStructured } from './sender.ts';
 
 /** Events of one round, which go through at the same time. */
@@ -22,7 +24,7 @@ const roundEvents = 50;
 const modes = ['binary', 'structured', 'batch', 'binary record', 'structured record'] as const;
 
 const round = fc.array(
-  fc.record({ event: anyEvent, modeIn: fc.constantFrom(...modes), modeOut: fc.nat(1), style: fc.nat(29) }),
+  fc.record({ event: anyEvent, modeIn: fc.constantFrom(...modes), modeOut: fc.nat(2), style: fc.nat(29) }),
   { minLength: roundEvents, maxLength: roundEvents },
 );
 
@@ -87,14 +89,20 @@ onBothLogs(
         const said = new Map([...sent, ...records].flatMap((one) => one.said).map((one) => [one.attributes.id, one]));
         if (said.size !== roundEvents) throw new Error(`${said.size} ids`);
         const events = await readOn();
+        const batch: Delivery[] = [];
         await Promise.all(
           events.map(async (event, at) => {
-            const trigger = triggers[((numbered[at]?.modeOut ?? 0) + at) % 2];
+            const trigger = triggers[((numbered[at]?.modeOut ?? 0) + at) % 3];
             if (trigger) await deliverer.attempt(testDelivery(trigger, event), sink.url, 1);
+            else batch.push(testDelivery(testTrigger(sink.url), event));
           }),
         );
-        for (const { rawHeaders, body } of sink.requests.splice(0)) {
-          const received = receive(rawHeaders, body);
+        await deliverBatch(deliverer, batch, `${sink.url}/batch`);
+        const requests = sink.requests.splice(0);
+        const got = requests.flatMap(({ path, rawHeaders, body }) =>
+          path === '/batch' ? receiveBatch(rawHeaders, body) : [receive(rawHeaders, body)],
+        );
+        for (const received of got) {
           const wanted = said.get(received.attributes.id ?? '');
           if (wanted === undefined) throw new Error(`not sent, or received twice: ${received.attributes.id}`);
           said.delete(wanted.attributes.id);
@@ -108,6 +116,14 @@ onBothLogs(
     t.notOk(failed, `seed ${seed}, path ${counterexamplePath}: ${errorInstance}`);
   },
 );
+
+async function deliverBatch(deliverer: Deliverer, batch: readonly Delivery[], url: string): Promise<void> {
+  const [first, ...others] = batch;
+  if (first === undefined) return;
+  const hold = { isRevoked: false, settle: () => {}, drop: () => {} };
+  const body = bodyOf(batch.map((delivery) => ({ lane: 'shared', hold, delivery })));
+  await deliverer.attemptBatch({ deliveries: [first, ...others], body }, url);
+}
 
 function withId({ attributes, data }: CloudEvent, id: string): CloudEvent {
   return { attributes: { ...attributes, id }, data };
