@@ -1,6 +1,6 @@
 import type { FormatName } from 'ajv-formats';
 import { itemNodes, kindsOf, listed, longest, propertyNodes, requiredNames } from './facts.ts';
-import { child, type Flat, indexes, type Node, namesOf, type Side, stable } from './side.ts';
+import { child, type Flat, idOf, indexes, type Node, namesOf, type Side, stable } from './side.ts';
 
 /** Values of one subschema that are made at most, and how deep they go. */
 const valuesMax = 60;
@@ -37,6 +37,8 @@ const formatSamples: Readonly<Partial<Record<FormatName, string>>> = {
 export class Samples {
   readonly #narrow: Side;
   readonly #wide: Side;
+  /** What was made before, by the subschemas it was made of: those of which nothing is said come up everywhere. */
+  readonly #made = new Map<string, readonly unknown[]>();
 
   constructor(narrow: Side, wide: Side) {
     this.#narrow = narrow;
@@ -48,6 +50,13 @@ export class Samples {
   }
 
   #of(narrow: readonly Node[], wide: readonly Node[], depth: number): readonly unknown[] {
+    const key = JSON.stringify([depth, narrow.map(idOf), wide.map(idOf)]);
+    const made = this.#made.get(key) ?? this.#make(narrow, wide, depth);
+    this.#made.set(key, made);
+    return made;
+  }
+
+  #make(narrow: readonly Node[], wide: readonly Node[], depth: number): readonly unknown[] {
     const made = new Map<string, unknown>();
     const add = (value: unknown): void => {
       if (made.size < valuesMax) made.set(stable(value), value);
