@@ -11,6 +11,9 @@ export interface FuzzedRequest {
   readonly isFramed: boolean;
 }
 
+/** Where webhooks come in that are no CloudEvents. */
+export const webhookPath = '/hook';
+
 /** @param random in [0, 1) */
 export function fuzzedRequest(random: () => number): FuzzedRequest {
   const { pick, chance, below } = choices(random);
@@ -20,7 +23,7 @@ export function fuzzedRequest(random: () => number): FuzzedRequest {
   const body = chance(0.001) ? Buffer.alloc(5_000_000, 'x') : isBinary ? anyBody() : jsonBody();
   const isChunked = chance(0.1);
   const target = chance(0.98)
-    ? '/default/default'
+    ? pick(['/default/default', '/default/default', '/default/default', webhookPath])
     : pick(['/', '/%zz', '/default/default?a=b', '//', '*', '/a/b/c', '/no/such']);
   const head = [
     `${chance(0.98) ? 'POST' : pick(['GET', 'PUT', 'OPTIONS', 'HEAD', 'DELETE', 'PATCH'])} ${target} HTTP/1.1`,

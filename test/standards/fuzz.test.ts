@@ -1,5 +1,6 @@
 import { connect, type Socket } from 'node:net';
 import t from 'tap';
+import { parseWebhooks } from '../../broker/ingress/webhook/webhooks-file.ts';
 import type { NewRecord } from '../../broker/log/log.ts';
 import type { CloudEvent } from '../../event/event.ts';
 import { type EncodedHttp, encodeBinary, encodeStructured } from '../../event/http.ts';
@@ -8,8 +9,21 @@ import { startIngress } from '../ingress/start.ts';
 import { propertyRuns } from '../support/property-runs.ts';
 import { seeded } from '../support/random.ts';
 import { until } from '../support/until.ts';
-import { fuzzedRequest } from './fuzz-requests.ts';
+import { fuzzedRequest, webhookPath } from './fuzz-requests.ts';
 import { assertSame, receive } from './receiver.ts';
+
+/** Takes what stands anywhere in the requests for the attributes of its events. */
+const { webhooks } = parseWebhooks(
+  `webhooks:
+  - path: ${webhookPath}
+    verify: { scheme: none }
+    id: ["{header:ce-id}", /id]
+    type: ["{header:ce-x}{/type}", /type, "{header:content-type}"]
+    source: ["https://example.com/{/subject}", /source, "{header:ce-source}"]
+    subject: /subject
+    time: ["{header:ce-time}", /time, /x]`,
+  new Map(),
+);
 
 /** Requests under way at once. */
 const senders = 64;
@@ -20,7 +34,7 @@ t.test(
     const { seed, random } = seeded();
     t.comment(`SEED=${seed}`);
     const invalid: string[] = [];
-    let appended = 0;
+    let [appended, fromWebhooks] = [0, 0];
     const log = {
       describeTopic: async () => ({ partitions: 1, retentionMs: null, maxMessageBytes: 2_000_000 }),
       append: async (_topic: string, _partition: number, records: readonly NewRecord[]) => {
@@ -32,7 +46,7 @@ t.test(
         return appended;
       },
     };
-    const ingress = await startIngress({ log });
+    const ingress = await startIngress({ log, webhooks });
     t.teardown(ingress.close);
 
     const statuses = new Map<number, number>();
@@ -47,6 +61,7 @@ t.test(
         const answered = isFramed ? [await connection.exchange(bytes)] : await answersTo(ingress.port, bytes);
         for (const status of answered) {
           statuses.set(status, (statuses.get(status) ?? 0) + 1);
+          if (status === 202 && bytes.includes(` ${webhookPath} `)) fromWebhooks++;
           // OPTIONS is answered 200: it asks whether events may be sent, and sends none.
           const isOptions = /^[\r\n]*OPTIONS /.test(bytes.toString('latin1', 0, 20));
           const isAllowed = status === (isOptions ? 200 : 202) || (status >= 400 && status <= 499);
@@ -57,7 +72,9 @@ t.test(
     };
     await Promise.all(Array.from({ length: senders }, send));
 
-    t.comment(`${appended} events accepted; answers: ${JSON.stringify(Object.fromEntries(statuses))}`);
+    t.comment(
+      `${appended} events accepted, ${fromWebhooks} of webhooks; answers: ${JSON.stringify(Object.fromEntries(statuses))}`,
+    );
     t.strictSame(wrong, [], 'every answer is 202 or 4xx');
     t.strictSame(invalid, [], 'what is accepted is valid for its receiver');
     t.strictSame(
@@ -65,6 +82,7 @@ t.test(
       [],
     );
     t.ok((statuses.get(202) ?? 0) > cases / 20, 'not everything is refused');
+    t.ok(fromWebhooks > cases / 400, 'nor every webhook');
     t.ok((statuses.get(400) ?? 0) > cases / 20, 'not everything is accepted');
     const connection = new Connection(ingress.port);
     const valid =
