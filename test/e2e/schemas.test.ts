@@ -23,9 +23,9 @@ onBothLogs(
     const record = (value: string) => ({ key: Buffer.from('k'), value: Buffer.from(value), headers: {} });
     await opened.append(topic, 0, [record('{"id":1}'), record('{"no":1}'), record('{"id":2}')]);
     await opened.close();
-    const sink = await startSink();
-    t.teardown(() => sink.close());
-    const posthorn = await startPosthorn([...log.args, '--schemas', directory]);
+    const [sink, registry] = [await startSink(), await startSink(() => ({ body: '{"required": ["total"]}' }))];
+    t.teardown(() => Promise.all([sink.close(), registry.close()]));
+    const posthorn = await startPosthorn([...log.args, '--schemas', directory, '--schema-registry', registry.url]);
     t.teardown(() => posthorn.kill());
     const type = 'dev.knative.kafka.event';
     const annotations = {
@@ -38,14 +38,21 @@ onBothLogs(
     t.strictSame(sink.requests.map(({ body }) => body.toString()).sort(), ['{"id":1}', '{"id":2}']);
     t.equal(await metric(posthorn.adminUrl, 'posthorn_dead_letters_total', { reason: 'schema' }), 1);
 
-    const post = async (body: string): Promise<number> => {
+    const post = async (body: string, more: Record<string, string> = {}): Promise<number> => {
       const ce = { 'ce-specversion': '1.0', 'ce-id': body, 'ce-source': '/t', 'ce-type': type };
-      const headers = { ...ce, 'content-type': 'application/json' };
+      const headers = { ...ce, ...more, 'content-type': 'application/json' };
       const answer = await fetch(`${posthorn.url}/default/shop`, { method: 'POST', headers, body });
       await answer.text();
       return answer.status;
     };
     t.strictSame([await post('{"id":3}'), await post('{}')], [202, 422]);
+    const fetched = { 'ce-type': 'other', 'ce-dataschema': `${registry.url}/invoice.json` };
+    t.strictSame([await post('{"total":1}', fetched), await post('{"id":1}', fetched)], [202, 422]);
+    t.strictSame(
+      registry.requests.map(({ path }) => path),
+      ['/invoice.json'],
+      'asked of the registry, once',
+    );
     await write({ required: ['number'] });
     await until(async () => (await post('{"id":4}')) === 422, 'the new schema holds');
     await writeFile(join(directory, 'order.json'), '{');

@@ -41,8 +41,9 @@ onBothLogs('records written from the specifications are read or refused', async 
       t.same(event.data ?? null, wanted?.data);
 
       // What is written is in binary mode (Kafka 3.2): each attribute one header, the data the value.
-      const { headers, value } = toRecord(event);
+      const { key, headers, value } = toRecord(event);
       const { datacontenttype, ...others } = event.attributes;
+      t.equal(key?.toString(), others.partitionkey, 'Kafka 3.1: the partitionkey is the key');
       const ce = Object.fromEntries(Object.entries(others).map(([name, text]) => [`ce_${name}`, text]));
       t.same(headers, datacontenttype === undefined ? ce : { ...ce, 'content-type': datacontenttype });
       t.same(value, wanted?.data);
