@@ -38,7 +38,7 @@ function json(text: string): Buffer {
   return Buffer.from(text);
 }
 
-t.test('a batch is a POST of the events in JSON, with what a subscriber is told', async (t) => {
+t.test('HTTP 3.3: a batch is a POST of the events in JSON, with what a subscriber is told', async (t) => {
   const { send, sink } = await start(t);
   const trigger = testTrigger(sink.url);
   const events: CloudEvent[] = [
@@ -90,17 +90,20 @@ t.test('each event has its own trace: the one that it says, or else the one that
   ]);
 });
 
-t.test('a signed batch is verified, and its id is that of its events in their order', async (t) => {
-  const { send, sink, clock } = await start(t);
-  const trigger = testTrigger(sink.url, { signWith: 'orders' });
-  const [a, b] = ['a', 'b'].map((id) => testDelivery(trigger, testEvent({ id }))) as [Delivery, Delivery];
-  const request = await send(a, b);
-  const text = (name: string) => request.headers[name]?.toString();
-  const [id, timestamp, signature] = [text('webhook-id'), text('webhook-timestamp'), text('webhook-signature')];
-  const key = signingKey(secret);
-  t.equal(problemOf({ id, timestamp, signature, body: request.body }, key ? [key] : [], clock.now(), 0), null);
-  const idOf = async (...batch: [Delivery, ...Delivery[]]) => (await send(...batch)).headers['webhook-id'];
-  t.equal(await idOf({ ...a, attempt: 2 }, { ...b, attempt: 2 }), id);
-  t.not(await idOf(b, a), id);
-  t.not(await idOf(a), id);
-});
+t.test(
+  'Standard Webhooks, Signature scheme: a signed batch is verified, its id is that of its events in their order',
+  async (t) => {
+    const { send, sink, clock } = await start(t);
+    const trigger = testTrigger(sink.url, { signWith: 'orders' });
+    const [a, b] = ['a', 'b'].map((id) => testDelivery(trigger, testEvent({ id }))) as [Delivery, Delivery];
+    const request = await send(a, b);
+    const text = (name: string) => request.headers[name]?.toString();
+    const [id, timestamp, signature] = [text('webhook-id'), text('webhook-timestamp'), text('webhook-signature')];
+    const key = signingKey(secret);
+    t.equal(problemOf({ id, timestamp, signature, body: request.body }, key ? [key] : [], clock.now(), 0), null);
+    const idOf = async (...batch: [Delivery, ...Delivery[]]) => (await send(...batch)).headers['webhook-id'];
+    t.equal(await idOf({ ...a, attempt: 2 }, { ...b, attempt: 2 }), id);
+    t.not(await idOf(b, a), id);
+    t.not(await idOf(a), id);
+  },
+);

@@ -32,46 +32,52 @@ function verdict({ headers, body }: SinkRequest, secret: string, nowMs: number):
   return problemOf({ id, timestamp, signature, body }, key === null ? [] : [key], nowMs, 0);
 }
 
-t.test('a signed delivery is in structured mode, and verified with the new secret or the old', async (t) => {
-  const { sink, clock, deliverer } = await start(t);
-  const trigger = testTrigger(sink.url, { signWith: 'orders' });
-  await clock.advance(5_000);
-  await deliverer.attempt(
-    testDelivery(trigger, testEvent({ subject: 'ü', datacontenttype: 'application/json' }, Buffer.from('{"a":1}'))),
-    sink.url,
-    1,
-  );
-  const [request] = sink.requests as [SinkRequest];
-  t.match(request.headers['content-type'], 'application/cloudevents+json');
-  t.match(JSON.parse(request.body.toString()), { id: '1', subject: 'ü', data: { a: 1 }, posthornhops: '1' });
-  t.notOk(
-    Object.keys(request.headers).some((name) => name.startsWith('ce-')),
-    'nothing that is not signed',
-  );
-  for (const secret of [fresh, old]) t.equal(verdict(request, secret, clock.now()), null);
-  t.match(verdict({ ...request, body: Buffer.from('{}') }, fresh, clock.now()), 'no signature');
-});
+t.test(
+  'Standard Webhooks, Webhook headers: a signed delivery is structured, and verified with the new secret or the old',
+  async (t) => {
+    const { sink, clock, deliverer } = await start(t);
+    const trigger = testTrigger(sink.url, { signWith: 'orders' });
+    await clock.advance(5_000);
+    await deliverer.attempt(
+      testDelivery(trigger, testEvent({ subject: 'ü', datacontenttype: 'application/json' }, Buffer.from('{"a":1}'))),
+      sink.url,
+      1,
+    );
+    const [request] = sink.requests as [SinkRequest];
+    t.match(request.headers['content-type'], 'application/cloudevents+json');
+    t.match(JSON.parse(request.body.toString()), { id: '1', subject: 'ü', data: { a: 1 }, posthornhops: '1' });
+    t.notOk(
+      Object.keys(request.headers).some((name) => name.startsWith('ce-')),
+      'nothing that is not signed',
+    );
+    for (const secret of [fresh, old]) t.equal(verdict(request, secret, clock.now()), null);
+    t.match(verdict({ ...request, body: Buffer.from('{}') }, fresh, clock.now()), 'no signature');
+  },
+);
 
-t.test('webhook-id is the same in each attempt, the timestamp is that of the attempt', async (t) => {
-  const { sink, clock, deliverer } = await start(t);
-  const trigger = testTrigger(sink.url, { signWith: 'orders' });
-  const send = (more: Parameters<typeof testDelivery>[2], event = testEvent(), of = trigger) =>
-    deliverer.attempt(testDelivery(of, event, more), sink.url, 1);
-  await send({});
-  await clock.advance(60_000);
-  await send({ attempt: 2 });
-  await send({}, testEvent({ id: '2' }));
-  await send({}, testEvent({ source: '/other' }));
-  await send({}, testEvent(), { ...trigger, uid: 'another' });
-  const failure = { reason: '', attempts: 1, firstAttemptAtMs: null, lastAttemptAtMs: null, status: null };
-  await send({ target: { kind: 'deadLetterSink', failure: { ...failure, body: Buffer.alloc(0) } } });
-  const ids = sink.requests.map(({ headers }) => headers['webhook-id']);
-  t.match(ids[0], /^msg_[\w-]{27}$/);
-  t.equal(ids[1], ids[0]);
-  t.equal(new Set(ids).size, ids.length - 1, 'another event, trigger or receiver has another');
-  const [first, second] = sink.requests.map(({ headers }) => Number(headers['webhook-timestamp']));
-  t.equal((second ?? 0) - (first ?? 0), 60);
-});
+t.test(
+  'Standard Webhooks, Webhook metadata: the id is the same in each attempt, the timestamp that of the attempt',
+  async (t) => {
+    const { sink, clock, deliverer } = await start(t);
+    const trigger = testTrigger(sink.url, { signWith: 'orders' });
+    const send = (more: Parameters<typeof testDelivery>[2], event = testEvent(), of = trigger) =>
+      deliverer.attempt(testDelivery(of, event, more), sink.url, 1);
+    await send({});
+    await clock.advance(60_000);
+    await send({ attempt: 2 });
+    await send({}, testEvent({ id: '2' }));
+    await send({}, testEvent({ source: '/other' }));
+    await send({}, testEvent(), { ...trigger, uid: 'another' });
+    const failure = { reason: '', attempts: 1, firstAttemptAtMs: null, lastAttemptAtMs: null, status: null };
+    await send({ target: { kind: 'deadLetterSink', failure: { ...failure, body: Buffer.alloc(0) } } });
+    const ids = sink.requests.map(({ headers }) => headers['webhook-id']);
+    t.match(ids[0], /^msg_[\w-]{27}$/);
+    t.equal(ids[1], ids[0]);
+    t.equal(new Set(ids).size, ids.length - 1, 'another event, trigger or receiver has another');
+    const [first, second] = sink.requests.map(({ headers }) => Number(headers['webhook-timestamp']));
+    t.equal((second ?? 0) - (first ?? 0), 60);
+  },
+);
 
 t.test('without the annotation nothing is signed', async (t) => {
   const { sink, deliverer } = await start(t);

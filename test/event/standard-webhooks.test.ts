@@ -20,12 +20,12 @@ function keyOf(text: string) {
 
 const other = `whsec_${Buffer.alloc(32, 7).toString('base64')}`;
 
-t.test('signs the vector of Standard Webhooks', (t) => {
+t.test('Standard Webhooks, Signature scheme: the vector of its libraries is signed so', (t) => {
   t.equal(signatureOf([keyOf(secret)], id, timestamp, body), signature);
   t.end();
 });
 
-t.test('during a rotation each key signs, and either verifies', (t) => {
+t.test('Standard Webhooks, Webhook headers: during a rotation each key signs, and either verifies', (t) => {
   const both = signatureOf([keyOf(other), keyOf(secret)], id, timestamp, body);
   t.equal(both.split(' ').length, 2);
   t.equal(both.split(' ')[1], signature);
@@ -37,7 +37,7 @@ t.test('during a rotation each key signs, and either verifies', (t) => {
   t.end();
 });
 
-t.test('what is not signed so is told what is wrong', (t) => {
+t.test('Standard Webhooks, Verifying webhook authenticity: what is not signed so is told what is wrong', (t) => {
   const right = { id, timestamp: String(timestamp), signature, body };
   const keys = [keyOf(secret)];
   const problem = (change: Partial<Parameters<typeof problemOf>[0]>, now = nowMs) =>
@@ -66,7 +66,7 @@ t.test('what is not signed so is told what is wrong', (t) => {
   t.end();
 });
 
-t.test('a key is whsec_ and 24 to 64 bytes in base64', (t) => {
+t.test('Standard Webhooks, Signature scheme: a key is whsec_ and 24 to 64 bytes in base64', (t) => {
   const of = (bytes: number) => `whsec_${Buffer.alloc(bytes, 1).toString('base64')}`;
   for (const right of [of(24), of(64), of(32), of(32).replace('=', '')]) t.not(signingKey(right), null, right);
   for (const wrong of [of(23), of(65), of(32).slice(6), 'whsec_', 'whsec_%%%%', 'hunter2', 'whsk_AAAA', `${of(32)}A`]) {

@@ -49,25 +49,28 @@ t.test('a broker with posthorn.dev/verify-with takes what is signed with the new
   t.strictSame(ingress.log.held, ['{"n":1}', '{"n":1}', '{"n":1}'], 'as they came');
 });
 
-t.test('what is not signed, or wrongly, or too old is refused with 401 and why', async (t) => {
-  const { clock, ingress, post } = await start(t);
-  const right = signed(fresh, clock.now());
-  const cases: [Record<string, string>, Buffer, RegExp][] = [
-    [{ 'content-type': 'application/cloudevents+json' }, body, /it needs the headers webhook-id, webhook-timestamp/],
-    [{ ...eventHeaders }, body, /it needs the headers webhook-id/],
-    [signed(stranger, clock.now()), body, /no signature of its webhook-signature is right/],
-    [right, Buffer.from(body.toString().replace('"n":1', '"n":2')), /no signature/],
-    [{ ...right, 'webhook-id': 'msg_2' }, body, /no signature/],
-    [signed(fresh, clock.now() - 301_000), body, /its webhook-timestamp is 301 s old, at most 300 s are taken/],
-    [signed(fresh, clock.now() + 301_000), body, /is 301 s ahead/],
-  ];
-  for (const [headers, of, words] of cases) {
-    const { status, text } = await post(headers, of);
-    t.match([status, JSON.parse(text)], [401, { title: 'Unauthorized', detail: words }]);
-  }
-  t.strictSame(ingress.counted.refused, Array(cases.length).fill('default/default unauthorized'));
-  t.strictSame(ingress.log.appends, []);
-});
+t.test(
+  'Standard Webhooks, Verifying webhook authenticity: not signed, wrongly, or too old is refused with 401 and why',
+  async (t) => {
+    const { clock, ingress, post } = await start(t);
+    const right = signed(fresh, clock.now());
+    const cases: [Record<string, string>, Buffer, RegExp][] = [
+      [{ 'content-type': 'application/cloudevents+json' }, body, /it needs the headers webhook-id, webhook-timestamp/],
+      [{ ...eventHeaders }, body, /it needs the headers webhook-id/],
+      [signed(stranger, clock.now()), body, /no signature of its webhook-signature is right/],
+      [right, Buffer.from(body.toString().replace('"n":1', '"n":2')), /no signature/],
+      [{ ...right, 'webhook-id': 'msg_2' }, body, /no signature/],
+      [signed(fresh, clock.now() - 301_000), body, /its webhook-timestamp is 301 s old, at most 300 s are taken/],
+      [signed(fresh, clock.now() + 301_000), body, /is 301 s ahead/],
+    ];
+    for (const [headers, of, words] of cases) {
+      const { status, text } = await post(headers, of);
+      t.match([status, JSON.parse(text)], [401, { title: 'Unauthorized', detail: words }]);
+    }
+    t.strictSame(ingress.counted.refused, Array(cases.length).fill('default/default unauthorized'));
+    t.strictSame(ingress.log.appends, []);
+  },
+);
 
 t.test('a signed event in binary mode is 415: its signature leaves the attributes out', async (t) => {
   const { clock, ingress, post } = await start(t);
