@@ -28,7 +28,7 @@ for (const dialect of ['2020-12', 'draft-07'] as const) {
             if (example !== null && !breaks(JSON.parse(example))) throw new Error(`${example} shows nothing`);
           }
         }),
-        { numRuns: propertyRuns(40, 3_000) },
+        { numRuns: propertyRuns(120, 3_000) },
       );
       t.ok(said.compatible > 3 && said.incompatible > 0, JSON.stringify(said));
     },
