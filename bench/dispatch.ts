@@ -1,53 +1,71 @@
 import { type BacklogFigures, measureBacklog } from './lib/backlog.ts';
 import { bareLoop, type Contestant, peer, posthorn } from './lib/contestant.ts';
-import { judge, median, printTable } from './lib/figures.ts';
-import type { BenchOptions } from './run.ts';
+import { type BenchOptions, quickEvents } from './lib/line.ts';
+import { Samples } from './lib/samples.ts';
 
-const events = 100_000;
 /** What the bare loop and Posthorn were to do side by side: 28,000 of its 33,000 deliveries a second. */
 const shareMin = 28 / 33;
 const cpuRatioMax = 1.25;
+const memoryMaxMiB = 300;
 
 /** Deliveries a second, their CPU and memory, of one trigger from a full topic: beside the bare loop in the same run. */
-export async function dispatch({ brokers, rounds, peer: peerCommand, signal }: BenchOptions): Promise<boolean> {
+export async function dispatch(options: BenchOptions): Promise<void> {
+  const { brokers, rounds, isQuick, report, signal } = options;
+  const events = isQuick ? quickEvents : 100_000;
   const ours = posthorn();
-  const contestants = [bareLoop, ours, ...(peerCommand === undefined ? [] : [peer(peerCommand)])];
-  const results = new Map<Contestant, BacklogFigures[]>(contestants.map((one) => [one, []]));
+  const contestants = [bareLoop, ours, ...(options.peer === undefined ? [] : [peer(options.peer)])];
+  const results = new Samples<Contestant, keyof BacklogFigures>();
   for (let round = 1; round <= rounds; round++) {
     for (const contestant of contestants) {
       signal.throwIfAborted();
-      const figures = await measureBacklog(brokers, contestant, { events, keys: 0 });
-      results.get(contestant)?.push(figures);
-      console.log(
+      const figures = await measureBacklog(brokers, contestant, { events });
+      results.add(contestant, figures);
+      report.say(
         `round ${round}, ${contestant.name}: ${Math.round(figures.perSecond)} deliveries/s, ` +
           `${figures.cpuPer100k.toFixed(2)} CPU s per 100k, ${Math.round(figures.peakMiB)} MiB at its peak`,
       );
     }
   }
-  const of = (contestant: Contestant, figure: keyof BacklogFigures): number =>
-    median((results.get(contestant) ?? []).map((one) => one[figure]));
-  console.log(
+  const of = (contestant: Contestant, figure: keyof BacklogFigures): number => results.median(contestant, figure);
+  report.say(
     `\nMedians of ${rounds} rounds, ${events} events of 1 KB, 8 partitions, one trigger, an instant subscriber.\n`,
   );
-  printTable(
-    ['', 'deliveries/s', 'CPU s per 100k', 'CPU s per 100k of the sink', 'peak memory, MiB'],
+  const [rate, cpu, memory] = ['deliveries/s', 'CPU s per 100k', 'peak memory, MiB'];
+  report.table(
+    [
+      { name: '' },
+      { name: rate, isCharted: true },
+      { name: cpu, digits: 2, isCharted: true },
+      { name: 'CPU s per 100k of the sink', digits: 2 },
+      { name: memory, isCharted: true },
+    ],
     contestants.map((one) => [
       one.name,
-      Math.round(of(one, 'perSecond')),
-      of(one, 'cpuPer100k').toFixed(2),
-      of(one, 'sinkCpuPer100k').toFixed(2),
-      Math.round(of(one, 'peakMiB')),
+      of(one, 'perSecond'),
+      of(one, 'cpuPer100k'),
+      of(one, 'sinkCpuPer100k'),
+      of(one, 'peakMiB'),
     ]),
   );
-  console.log('');
-  const cpuRatio = of(ours, 'cpuPer100k') / of(bareLoop, 'cpuPer100k');
-  const share = of(ours, 'perSecond') / of(bareLoop, 'perSecond');
-  return [
-    judge(`CPU at most ${cpuRatioMax} times the bare loop's: ${cpuRatio.toFixed(2)} times`, cpuRatio <= cpuRatioMax),
-    judge(`at least ${shareMin.toFixed(2)} of the bare loop's rate: ${share.toFixed(2)}`, share >= shareMin),
-    judge(
-      `peak memory at most the bare loop's and below 300 MiB: ${Math.round(of(ours, 'peakMiB'))}`,
-      of(ours, 'peakMiB') <= Math.min(300, of(bareLoop, 'peakMiB')),
-    ),
-  ].every(Boolean);
+  report.say();
+  const row = ours.name;
+  report.target(
+    "CPU, times the bare loop's",
+    of(ours, 'cpuPer100k') / of(bareLoop, 'cpuPer100k'),
+    { atMost: cpuRatioMax },
+    { digits: 2, marks: [{ column: cpu, row, at: cpuRatioMax * of(bareLoop, 'cpuPer100k') }] },
+  );
+  report.target(
+    "deliveries/s, times the bare loop's",
+    of(ours, 'perSecond') / of(bareLoop, 'perSecond'),
+    { atLeast: shareMin },
+    { digits: 2, marks: [{ column: rate, row, at: shareMin * of(bareLoop, 'perSecond') }] },
+  );
+  const memoryMax = Math.min(memoryMaxMiB, of(bareLoop, 'peakMiB'));
+  report.target(
+    `peak memory, MiB (the bare loop's, and ${memoryMaxMiB})`,
+    of(ours, 'peakMiB'),
+    { atMost: memoryMax },
+    { marks: [{ column: memory, row, at: memoryMax }] },
+  );
 }

@@ -8,9 +8,9 @@ import type { Trigger } from '../broker/trigger/trigger.ts';
 import type { CloudEvent } from '../event/event.ts';
 import { systemClock } from '../runtime/clock.ts';
 import { seeded } from '../test/support/random.ts';
-import { judge, median, printTable } from './lib/figures.ts';
+import { median } from './lib/figures.ts';
 import { eventsFor, kindOf, numbersTo, revisionOf, triggersOf } from './lib/filter-set.ts';
-import type { BenchOptions } from './run.ts';
+import type { BenchOptions } from './lib/line.ts';
 
 /** Of the CPU of one thread, in microseconds, at 10,000 triggers that can be indexed. */
 const matchMaxUs = 2;
@@ -18,12 +18,27 @@ const evaluationsPerSecond = 1_000_000;
 const applyMaxMs = 10;
 
 const expression = "type = 'a' AND source LIKE '/x/%'";
-const most = 10_000;
-/** Of each measurement: the kernel counts CPU in steps of 4 ms. */
-const measuredSeconds = 0.1;
-const applies = 200;
-/** Before those that count. */
-const warmApplies = 50;
+
+interface Sizes {
+  /** Numbers of triggers, ascending. */
+  readonly counts: readonly number[];
+  /** Of each measurement: the kernel counts CPU in steps of 4 ms. */
+  readonly measuredSeconds: number;
+  readonly events: number;
+  readonly evaluations: number;
+  readonly applies: number;
+  /** Before those that count. */
+  readonly warmApplies: number;
+}
+
+const full: Sizes = {
+  ...{ counts: [1, 1_000, 10_000], measuredSeconds: 0.1, events: 20_000, evaluations: 5_000_000 },
+  ...{ applies: 200, warmApplies: 50 },
+};
+const quick: Sizes = {
+  ...{ counts: [1, 200], measuredSeconds: 0.01, events: 2_000, evaluations: 200_000 },
+  ...{ applies: 10, warmApplies: 1 },
+};
 
 interface Case {
   readonly count: number;
@@ -40,25 +55,28 @@ interface Figures {
 }
 
 /** CPU of finding the triggers of an event, by asking each and by the index, of CESQL, and of applying one trigger. */
-export async function filter({ rounds, signal }: BenchOptions): Promise<boolean> {
+export async function filter({ rounds, isQuick, report, signal }: BenchOptions): Promise<void> {
   const { seed, random } = seeded();
-  const cases = casesOf(random);
+  const sizes = isQuick ? quick : full;
+  const most = sizes.counts.at(-1) ?? 1;
+  const cases = casesOf(sizes.counts, random);
   const results = cases.map(() => ({ naive: [] as Figures[], indexed: [] as Figures[] }));
   const rates: number[] = [];
   // The first round warms the code.
   for (let round = 0; round <= rounds; round++) {
     for (const [n, one] of cases.entries()) {
       signal.throwIfAborted();
-      const naive = measure(naiveOf(one.triggers), one.events, Math.ceil(2_000_000 / (one.count + 99)));
-      const indexed = measure(indexedOf(one.triggers), one.events, 20_000);
+      const asked = Math.ceil((100 * sizes.events) / (one.count + 99));
+      const naive = measure(naiveOf(one.triggers), one.events, asked, sizes.measuredSeconds);
+      const indexed = measure(indexedOf(one.triggers), one.events, sizes.events, sizes.measuredSeconds);
       if (naive.matched === 0 || indexed.matched === 0) throw new Error(`${one.name}: nothing matched`);
       if (round > 0) results[n]?.naive.push(naive);
       if (round > 0) results[n]?.indexed.push(indexed);
     }
-    const rate = evaluationRate(random);
+    const rate = evaluationRate(sizes.evaluations, random);
     if (round > 0) rates.push(rate);
   }
-  console.log(
+  report.say(
     `CPU of one thread, medians of ${rounds} rounds, seed ${seed}. Of the triggers 80 % ask for a type, 10 % also for a\n` +
       'prefix of the source, 5 % in CESQL for a type and a prefix, and 5 % for what no index finds (an extension, in CESQL).\n' +
       'Each has a type of its own, but those with a prefix: ten of these share a type and ask for ten regions. Each event\n' +
@@ -70,38 +88,50 @@ export async function filter({ rounds, signal }: BenchOptions): Promise<boolean>
     const { unindexed } = new TriggerIndex(triggers);
     return { name, count, unindexed, matched, naive: of('naive'), indexed: of('indexed') };
   });
-  printTable(
-    ['triggers', '', 'unindexed', 'matched an event', 'naive, µs an event', 'indexed, µs an event'],
+  const column = 'indexed, µs an event';
+  report.table(
+    [
+      { name: 'triggers' },
+      { name: '', isName: true },
+      { name: 'unindexed' },
+      { name: 'matched an event', digits: 2 },
+      { name: 'naive, µs an event', digits: 2 },
+      { name: column, digits: 2, isCharted: true },
+    ],
     rows.map(({ name, count, unindexed, matched, naive, indexed }) => [
-      ...[count, name, unindexed, matched.toFixed(2), naive.toFixed(2), indexed.toFixed(2)],
+      ...[String(count), name, unindexed, matched, naive, indexed],
     ]),
   );
-  const worst = rows.findLast(({ name }) => name === indexable)?.indexed ?? Number.NaN;
+  const worst = rows.findLast(({ name }) => name === indexable);
   const rate = median(rates);
-  const { meanMs: applied, startMs } = await applyOnes();
-  console.log(
+  const { meanMs: applied, startMs } = await applyOnes(most, sizes);
+  report.say(
     `\nFrom the reading of revisions to the first match by them: ${most} at a start ${startMs.toFixed(0)} ms of CPU, ` +
-      `one among ${most} ${applied.toFixed(1)} ms (mean of ${applies}).\n`,
+      `one among ${most} ${applied.toFixed(1)} ms (mean of ${sizes.applies}).\n`,
   );
-  return [
-    judge(
-      `matching at 10,000 triggers, the indexable ones alone: ${worst.toFixed(2)} µs (at most ${matchMaxUs})`,
-      worst <= matchMaxUs,
-    ),
-    judge(
-      `CESQL ${expression}: ${(rate / 1e6).toFixed(1)} million/s of one core (at least ${evaluationsPerSecond / 1e6})`,
-      rate >= evaluationsPerSecond,
-    ),
-    judge(`applying one of ${most}: ${applied.toFixed(1)} ms of CPU (at most ${applyMaxMs})`, applied <= applyMaxMs),
-  ].every(Boolean);
+  const marks = [{ column, row: `${worst?.count}, ${indexable}`, at: matchMaxUs }];
+  report.target(
+    `matching at ${most} triggers, the indexable ones alone, µs`,
+    worst?.indexed ?? Number.NaN,
+    { atMost: matchMaxUs },
+    { digits: 2, marks },
+  );
+  report.target(
+    `CESQL ${expression}, million/s of one core`,
+    rate / 1e6,
+    { atLeast: evaluationsPerSecond / 1e6 },
+    { digits: 1 },
+  );
+  report.target(`applying one of ${most}, ms of CPU`, applied, { atMost: applyMaxMs }, { digits: 1 });
 }
 
 const indexable = 'indexable ones alone';
 
-function casesOf(random: () => number): Case[] {
+function casesOf(counts: readonly number[], random: () => number): Case[] {
+  const most = counts.at(-1) ?? 1;
   const alone = (n: number): boolean => kindOf(n) !== 'unindexable';
   const cases: Case[] = [];
-  for (const count of [1, 1_000, most]) {
+  for (const count of counts) {
     const [without, withShard] = [eventsFor(count, random, false), eventsFor(count, random, true)];
     const triggers = triggersOf(count, alone);
     cases.push({ count: triggers.length, name: indexable, triggers, events: withShard });
@@ -134,7 +164,7 @@ function indexedOf(triggers: readonly Trigger[]): Matcher {
   return (event) => index.match(event).length;
 }
 
-function measure(matcher: Matcher, makeEvents: Case['events'], count: number): Figures {
+function measure(matcher: Matcher, makeEvents: Case['events'], count: number, measuredSeconds: number): Figures {
   // The index is built when it is first asked.
   for (const event of makeEvents(1)) matcher(event);
   let [seconds, done, matched] = [0, 0, 0];
@@ -149,7 +179,7 @@ function measure(matcher: Matcher, makeEvents: Case['events'], count: number): F
 }
 
 /** Evaluations a second of CPU, of events of which half have the type, and half of those the source. */
-function evaluationRate(random: () => number): number {
+function evaluationRate(evaluations: number, random: () => number): number {
   const { passes } = compileFilter(expression);
   const attributes = eventsFor(
     1_000,
@@ -161,7 +191,7 @@ function evaluationRate(random: () => number): number {
     source: n % 4 === 0 ? '/x/1' : attributes.source,
   }));
   let passed = 0;
-  const repeats = 5_000;
+  const repeats = evaluations / attributes.length;
   const seconds = cpuSeconds(() => {
     for (let n = 0; n < repeats; n++) for (const one of attributes) if (passes(one)) passed++;
   });
@@ -182,7 +212,7 @@ function cpuSecondsSince(before: NodeJS.CpuUsage): number {
 }
 
 /** Applies triggers among many, one after the other, through a registry whose log is in memory. */
-async function applyOnes(): Promise<{ meanMs: number; startMs: number }> {
+async function applyOnes(most: number, { applies, warmApplies }: Sizes): Promise<{ meanMs: number; startMs: number }> {
   const records = numbersTo(most).map((n) => revisionOf(n, n));
   const registry = new RegistryReader({
     log: memoryLog(records),

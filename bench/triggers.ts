@@ -1,68 +1,76 @@
-import { randomBytes } from 'node:crypto';
-import { startPosthorn } from '../test/support/posthorn.ts';
-import { applyTo, triggerYaml } from '../test/support/triggers.ts';
 import { type BacklogFigures, measureBacklog } from './lib/backlog.ts';
-import type { Contestant } from './lib/contestant.ts';
-import { judge, median, printTable } from './lib/figures.ts';
-import type { BenchOptions } from './run.ts';
+import { posthorn } from './lib/contestant.ts';
+import { type BenchOptions, quickEvents } from './lib/line.ts';
+import { busyShare, isOfCommit, withProfile } from './lib/profile.ts';
+import { Samples } from './lib/samples.ts';
 
-const counts = [1, 100, 1_000, 10_000];
-const events = 60_000;
-const appliedAtOnce = 500;
+/** CPU beside that with one trigger. */
+const ratioMax = new Map([
+  [1_000, 1.2],
+  [10_000, 1.5],
+]);
+const memoryMaxMiB = 350;
 
 /** What an event costs end to end beside T triggers, of which it matches one. */
-export async function triggers({ brokers, rounds, signal }: BenchOptions): Promise<boolean> {
-  const results = new Map<number, BacklogFigures[]>(counts.map((count) => [count, []]));
+export async function triggers({ brokers, rounds, isQuick, report, signal }: BenchOptions): Promise<void> {
+  const events = isQuick ? quickEvents : 60_000;
+  const counts = isQuick ? [1, 10] : [1, 100, 1_000, 10_000];
+  const results = new Samples<number, keyof BacklogFigures>();
   for (let round = 1; round <= rounds; round++) {
     for (const count of counts) {
       signal.throwIfAborted();
-      const figures = await measureBacklog(brokers, posthornWith(count), { events, keys: 0 });
-      results.get(count)?.push(figures);
-      console.log(
+      const figures = await measureBacklog(brokers, posthorn({ otherTriggers: count - 1 }), { events });
+      results.add(count, figures);
+      report.say(
         `round ${round}, ${count} triggers: ${Math.round(figures.perSecond)} deliveries/s, ` +
           `${figures.cpuPer100k.toFixed(2)} CPU s per 100k, ${Math.round(figures.peakMiB)} MiB at its peak`,
       );
     }
   }
-  const of = (count: number, figure: keyof BacklogFigures): number =>
-    median((results.get(count) ?? []).map((one) => one[figure]));
-  console.log(`\nMedians of ${rounds} rounds, ${events} events of 1 KB, each for one of the triggers.\n`);
-  printTable(
-    ['triggers', 'deliveries/s', 'CPU s per 100k', 'peak memory, MiB'],
+  // A round apart, as a profile costs time itself.
+  const commits = new Map<number, number>();
+  for (const count of isQuick ? counts.slice(-1) : counts) {
+    signal.throwIfAborted();
+    const profile = await withProfile((nodeArgs) =>
+      measureBacklog(brokers, posthorn({ otherTriggers: count - 1, nodeArgs }), { events, isStopped: true }),
+    );
+    commits.set(count, 100 * busyShare(profile, isOfCommit));
+  }
+  const of = (count: number, figure: keyof BacklogFigures): number => results.median(count, figure);
+  report.say(
+    `\nMedians of ${rounds} rounds, ${events} events of 1 KB, each for one of the triggers. The commits' share of the CPU ` +
+      'is that of one more round with a profile: gathering and packing the settled offsets, and OffsetCommit.\n',
+  );
+  const [cpu, memory] = ['CPU s per 100k', 'peak memory, MiB'];
+  report.table(
+    [
+      { name: 'triggers' },
+      { name: 'deliveries/s', isCharted: true },
+      { name: cpu, digits: 2, isCharted: true },
+      { name: 'of it commits, %', digits: 1 },
+      { name: 'CPU s per 100k of the sink', digits: 2 },
+      { name: memory, isCharted: true },
+    ],
     counts.map((count) => [
-      count,
-      Math.round(of(count, 'perSecond')),
-      of(count, 'cpuPer100k').toFixed(2),
-      Math.round(of(count, 'peakMiB')),
+      String(count),
+      of(count, 'perSecond'),
+      of(count, 'cpuPer100k'),
+      commits.get(count) ?? '',
+      of(count, 'sinkCpuPer100k'),
+      of(count, 'peakMiB'),
     ]),
   );
-  console.log('');
-  const ratio = (count: number): number => of(count, 'cpuPer100k') / of(1, 'cpuPer100k');
-  return [
-    judge(`1,000 triggers at most 1.2 times one: ${ratio(1_000).toFixed(2)}`, ratio(1_000) <= 1.2),
-    judge(`10,000 triggers at most 1.5 times one: ${ratio(10_000).toFixed(2)}`, ratio(10_000) <= 1.5),
-    judge(`memory with 1,000 triggers below 350 MiB: ${Math.round(of(1_000, 'peakMiB'))}`, of(1_000, 'peakMiB') < 350),
-  ].every(Boolean);
-}
-
-/** One of the triggers wants the events; the others want other types. */
-function posthornWith(count: number): Contestant {
-  return {
-    name: `${count} triggers`,
-    async prepare(brokers, url) {
-      const prefix = `bench${randomBytes(4).toString('hex')}`;
-      const args = ['--kafka', brokers, '--prefix', prefix, '--replication-factor', '1'];
-      const before = await startPosthorn(args);
-      for (let first = 0; first < count; first += appliedAtOnce) {
-        const manifests: string[] = [];
-        for (let i = first; i < Math.min(count, first + appliedAtOnce); i++) {
-          const type = i === 0 ? 'com.example.bench' : `com.example.other.${i}`;
-          manifests.push(triggerYaml(`t${i}`, url, { filters: `[{ exact: { type: ${type} } }]` }));
-        }
-        await applyTo(before.adminUrl, ...manifests);
-      }
-      await before.stop();
-      return { topic: `${prefix}.default.default`, start: () => startPosthorn(args, {}, { awaitsReady: false }) };
-    },
-  };
+  report.say();
+  for (const [count, most] of ratioMax) {
+    if (!counts.includes(count)) continue;
+    report.target(
+      `CPU beside ${count} triggers, times that with one`,
+      of(count, 'cpuPer100k') / of(1, 'cpuPer100k'),
+      { atMost: most },
+      { digits: 2, marks: [{ column: cpu, row: String(count), at: most * of(1, 'cpuPer100k') }] },
+    );
+  }
+  if (!counts.includes(1_000)) return;
+  const marks = [{ column: memory, row: '1000', at: memoryMaxMiB }];
+  report.target('peak memory with 1,000 triggers, MiB', of(1_000, 'peakMiB'), { below: memoryMaxMiB }, { marks });
 }

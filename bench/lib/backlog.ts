@@ -1,69 +1,78 @@
-import { performance } from 'node:perf_hooks';
 import { until } from '../../test/support/until.ts';
-import type { Contestant } from './contestant.ts';
-import { cpuSecondsOf, peakMiB } from './figures.ts';
-import { SinkProcess } from './sink.ts';
+import { SinkProcess } from '../traffic/sink.ts';
+import type { Contestant, Running } from './contestant.ts';
+import { peakMiB, per100k } from './figures.ts';
+import { openKafka } from './logs.ts';
+import { within } from './pause.ts';
 import { fillTopic } from './topic.ts';
 
 export interface Backlog {
   /** Of 1 KB, as their headers count. */
   readonly events: number;
   /** Different partition keys; 0 for none. */
-  readonly keys: number;
+  readonly keys?: number;
   /** Events of this key fail always; null for none. */
   readonly failKey?: string | null;
+  /** Whether it is ended as its user does it, not killed. */
+  readonly isStopped?: boolean;
 }
 
 export interface BacklogFigures {
   readonly perSecond: number;
+  /** Of all its processes together, as is the memory. */
   readonly cpuPer100k: number;
   readonly sinkCpuPer100k: number;
   readonly peakMiB: number;
 }
 
-/** How fast, and at what cost, a topic full of events gets to an instant subscriber. */
+/** After this a backlog is not delivered any more, in milliseconds. */
+const timeoutMs = 300_000;
+
+/**
+ * How fast, and at what cost, a topic full of events gets to an instant subscriber. That answers nothing until all
+ * processes of the contestant take part. @throws Error if the contestant ends, or does not deliver all events
+ */
 export async function measureBacklog(
   brokers: string,
   contestant: Contestant,
-  { events, keys, failKey = null }: Backlog,
+  { events, keys = 0, failKey = null, isStopped = false }: Backlog,
 ): Promise<BacklogFigures> {
   const sink = await SinkProcess.start(1);
   try {
-    await sink.failKey(failKey);
+    await sink.behave({ failKey });
+    await sink.hold();
     const prepared = await contestant.prepare(brokers, sink.urls[0] ?? '');
-    await fillTopic(brokers, prepared.topic, events, keys);
+    await fillTopic(() => openKafka(brokers), prepared.topic, events, keys);
     const running = await prepared.start();
+    const wanted = failKey === null ? events : events - Math.ceil(events / keys);
     try {
-      const wanted = failKey === null ? events : events - Math.ceil(events / keys);
-      // The first tenth warms the code, the last has fewer keys left.
-      const begin = await reach(sink, Math.floor(wanted * 0.1), running.pid);
-      const end = await reach(sink, Math.floor(wanted * 0.9), running.pid);
-      await reach(sink, wanted, running.pid);
-      const deliveries = end.count - begin.count;
-      return {
-        perSecond: (1_000 * deliveries) / (end.atMs - begin.atMs),
-        cpuPer100k: (100_000 * (end.cpu - begin.cpu)) / deliveries,
-        sinkCpuPer100k: (100_000 * (end.sinkCpu - begin.sinkCpu)) / deliveries,
-        peakMiB: peakMiB(running.pid),
-      };
+      const delivered = Promise.race([deliver(sink, running, wanted), ending(running, contestant.name)]);
+      return await within(timeoutMs, `${wanted} deliveries by ${contestant.name}`, delivered);
     } finally {
-      await running.kill();
+      await (isStopped ? running.stop() : running.kill());
     }
   } finally {
     await sink.stop();
   }
 }
 
-async function reach(sink: SinkProcess, wanted: number, pid: number) {
-  let state = await sink.count();
-  const count = () => state.counts[0] ?? 0;
-  await until(
-    async () => {
-      state = await sink.count();
-      return count() >= wanted;
-    },
-    `${wanted} deliveries`,
-    300_000,
-  );
-  return { count: count(), atMs: performance.now(), cpu: cpuSecondsOf(pid), sinkCpu: state.cpuSeconds };
+async function deliver(sink: SinkProcess, running: Running, wanted: number): Promise<BacklogFigures> {
+  const pids = await running.ready();
+  await until(async () => (await sink.count()).held > 0, 'the first delivery', timeoutMs);
+  // The first tenth warms the code, the last has fewer keys left.
+  const marks = await sink.marks({ at: [0.1, 0.9, 1].map((share) => Math.floor(wanted * share)), pids });
+  const [begin, end] = marks;
+  if (!begin || !end) throw new Error('the sink has told of no marks');
+  const deliveries = end.count - begin.count;
+  return {
+    perSecond: (1_000 * deliveries) / (end.atMs - begin.atMs),
+    cpuPer100k: per100k(end.cpuSeconds - begin.cpuSeconds, deliveries),
+    sinkCpuPer100k: per100k(end.sinkCpuSeconds - begin.sinkCpuSeconds, deliveries),
+    peakMiB: pids.reduce((sum, pid) => sum + peakMiB(pid), 0),
+  };
+}
+
+async function ending(running: Running, name: string): Promise<never> {
+  await running.ended;
+  throw new Error(`${name} has ended before it had delivered all`);
 }

@@ -2,10 +2,10 @@ import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
-import { openKafkaLog } from '../../broker/log/kafka/kafka-log.ts';
 import { startPosthorn } from '../../test/support/posthorn.ts';
-import { silent } from '../../test/support/silent.ts';
 import { applyTo, triggerYaml } from '../../test/support/triggers.ts';
+import { until } from '../../test/support/until.ts';
+import { kafkaLog, openKafka } from './logs.ts';
 
 /** What takes part in a measurement: a way from a topic to a subscriber. */
 export interface Contestant {
@@ -25,30 +25,64 @@ export interface Prepared {
 }
 
 export interface Running {
-  readonly pid: number;
+  /** Resolves with the ids of its processes when all of them take part. */
+  ready(): Promise<readonly number[]>;
+  /** Resolves when it is gone. */
+  readonly ended: Promise<unknown>;
+  /** As its user ends it. */
+  stop(): Promise<unknown>;
   kill(): Promise<void>;
 }
 
 export interface PosthornOptions {
   readonly name?: string;
   readonly annotations?: Readonly<Record<string, string>>;
+  /** How many processes; 1 if absent. */
+  readonly workers?: number;
+  /** How many triggers beside the one that wants the events; they want other types. */
+  readonly otherTriggers?: number;
+  /** Arguments of Node itself. */
+  readonly nodeArgs?: readonly string[];
 }
 
-export function posthorn({ name = 'Posthorn', annotations = {} }: PosthornOptions = {}): Contestant {
+const appliedAtOnce = 500;
+
+export function posthorn(options: PosthornOptions = {}): Contestant {
+  const { name = 'Posthorn', annotations = {}, workers = 1, otherTriggers = 0, nodeArgs = [] } = options;
   return {
     name,
     async prepare(brokers, url) {
-      const prefix = `bench${randomBytes(4).toString('hex')}`;
-      const args = ['--kafka', brokers, '--prefix', prefix, '--replication-factor', '1'];
+      const { args, topic } = kafkaLog(brokers);
+      const exact = (type: string) => `[{ exact: { type: ${type} } }]`;
+      const filter = otherTriggers > 0 ? { filters: exact('com.example.bench') } : {};
+      const manifests = [
+        triggerYaml('bench', url, { annotations, ...filter }),
+        ...Array.from({ length: otherTriggers }, (_, i) =>
+          triggerYaml(`other-${i}`, url, { filters: exact(`com.example.other.${i}`) }),
+        ),
+      ];
       // Applied first and filled while nobody reads, so that the whole topic waits when the clock starts.
       const before = await startPosthorn(args);
-      await applyTo(before.adminUrl, triggerYaml('bench', url, { annotations }));
+      for (let first = 0; first < manifests.length; first += appliedAtOnce) {
+        await applyTo(before.adminUrl, ...manifests.slice(first, first + appliedAtOnce));
+      }
       await before.stop();
-      return {
-        topic: `${prefix}.default.default`,
-        start: () => startPosthorn(args, {}, { awaitsReady: false }),
-      };
+      const several = workers > 1 ? ['--workers', String(workers)] : [];
+      return { topic, start: () => running([...args, ...several], workers, nodeArgs) };
     },
+  };
+}
+
+async function running(args: readonly string[], workers: number, nodeArgs: readonly string[]): Promise<Running> {
+  const { pid, adminUrl, lines, exited, stop, kill } = await startPosthorn(args, {}, { awaitsReady: false, nodeArgs });
+  const others = () => lines.filter(({ msg }) => /^worker \d+ is running$/.test(String(msg)));
+  return {
+    async ready() {
+      const isReady = async () => others().length === workers - 1 && (await fetch(`${adminUrl}/readyz`)).ok;
+      await until(isReady, 'posthorn serve to be ready', 120_000);
+      return [pid, ...others().map((line) => Number(line.pid))];
+    },
+    ...{ ended: exited, stop, kill },
   };
 }
 
@@ -69,7 +103,7 @@ function command(name: string, [file = '', ...args]: readonly string[]): Contest
     async prepare(brokers, url) {
       const group = `bench${randomBytes(4).toString('hex')}`;
       const topic = `${group}.events`;
-      const log = await openKafkaLog({ brokers: brokers.split(','), replicationFactor: 1, logger: silent });
+      const log = await openKafka(brokers);
       await log.ensureTopic(topic, { partitions: 8, retentionMs: null, maxMessageBytes: 1_114_112 });
       await log.close();
       return {
@@ -77,14 +111,13 @@ function command(name: string, [file = '', ...args]: readonly string[]): Contest
         async start() {
           const env = { ...process.env, TOPIC: topic, GROUP: group, URL: url, BROKERS: brokers };
           const child = spawn(file, args, { env, stdio: ['ignore', 'inherit', 'inherit'] });
-          const exited = once(child, 'exit');
-          return {
-            pid: child.pid ?? 0,
-            async kill() {
-              child.kill('SIGKILL');
-              await exited;
-            },
+          const ended = once(child, 'exit');
+          const end = async (signal: NodeJS.Signals): Promise<void> => {
+            child.kill(signal);
+            await ended;
           };
+          const ready = async (): Promise<number[]> => [child.pid ?? 0];
+          return { ready, ended, stop: () => end('SIGTERM'), kill: () => end('SIGKILL') };
         },
       };
     },

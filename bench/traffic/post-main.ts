@@ -2,7 +2,8 @@ import { connect } from 'node:net';
 
 /**
  * Posts as fast as it is answered, or at a steady rate, over plain sockets, in a process of its own: a load generator
- * that costs less than what it measures. A message starts it; the next one stops it and is answered with a report.
+ * that costs less than what it measures. A message starts it, and is answered at the first answer; the next one stops it
+ * and is answered with a report.
  */
 export interface PostOrder {
   readonly port: number;
@@ -18,7 +19,9 @@ export interface PostReport {
   readonly refused: number;
   /** From when the request was due to its answer, in milliseconds. */
   readonly latencies: readonly number[];
-  /** Of this process, in seconds. */
+  /** From the first answer to the last. */
+  readonly tookMs: number;
+  /** Of this process while it posted, in seconds. */
   readonly cpuSeconds: number;
 }
 
@@ -27,6 +30,8 @@ let accepted = 0;
 let refused = 0;
 let isStopped = false;
 let underWay = 0;
+let firstAnswerMs = Number.NaN;
+let lastAnswerMs = Number.NaN;
 let onIdle = (): void => {};
 
 function run({ port, connections, request, perSecond }: PostOrder): void {
@@ -49,7 +54,11 @@ function run({ port, connections, request, perSecond }: PostOrder): void {
     socket.once('connect', () => ready(send));
     socket.on('data', (chunk) => {
       // Answers are short: each comes in one piece, and ends with its body.
-      latencies.push(performance.now() - dueAtMs);
+      lastAnswerMs = performance.now();
+      if (latencies.push(lastAnswerMs - dueAtMs) === 1) {
+        firstAnswerMs = lastAnswerMs;
+        process.send?.('answered');
+      }
       if (chunk.toString('latin1', 9, 12) === '202') accepted++;
       else refused++;
       underWay--;
@@ -75,13 +84,14 @@ function run({ port, connections, request, perSecond }: PostOrder): void {
 }
 
 process.once('message', (order: PostOrder) => {
+  const before = process.cpuUsage();
   run(order);
   process.once('message', () => {
     isStopped = true;
     onIdle = () => {
-      const { user, system } = process.cpuUsage();
-      const report: PostReport = { accepted, refused, latencies, cpuSeconds: (user + system) / 1e6 };
-      process.send?.(report);
+      const { user, system } = process.cpuUsage(before);
+      const tookMs = lastAnswerMs - firstAnswerMs;
+      process.send?.({ accepted, refused, latencies, tookMs, cpuSeconds: (user + system) / 1e6 } satisfies PostReport);
     };
     if (underWay === 0) onIdle();
   });

@@ -14,6 +14,8 @@ export interface LoadOrder {
 export interface LoadReport {
   readonly accepted: number;
   readonly refused: number;
+  /** Of this process while it sent, in seconds. */
+  readonly cpuSeconds: number;
 }
 
 /** Events are sent in bursts this far apart, in milliseconds. */
@@ -23,6 +25,7 @@ const payload = Buffer.alloc(800, 'x');
 process.once('message', ({ url, perSecond, types }: LoadOrder) => {
   const agent = new Agent({ connections: 256 });
   const beganMs = performance.now();
+  const before = process.cpuUsage();
   let sent = 0;
   let accepted = 0;
   let refused = 0;
@@ -59,7 +62,8 @@ process.once('message', ({ url, perSecond, types }: LoadOrder) => {
     clearInterval(timer);
     void Promise.all(under).then(async () => {
       await agent.destroy();
-      process.send?.({ accepted, refused } satisfies LoadReport);
+      const { user, system } = process.cpuUsage(before);
+      process.send?.({ accepted, refused, cpuSeconds: (user + system) / 1e6 } satisfies LoadReport);
     });
   });
 });

@@ -1,6 +1,6 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
-import type { SinkCount, SinkQuestion } from './sink-main.ts';
+import type { Behaviour, MarksOrder, SinkCount, SinkMark, SinkQuestion } from './sink-main.ts';
 
 /** The subscribers of a benchmark, in a process of their own. Ask one thing at a time. */
 export class SinkProcess {
@@ -19,16 +19,32 @@ export class SinkProcess {
     return sink;
   }
 
-  async failKey(key: string | null): Promise<void> {
-    await this.#ask({ kind: 'failKey', key });
+  /** Changes how it answers; what is not named stays. */
+  async behave(changed: Partial<Behaviour>): Promise<void> {
+    await this.#ask({ kind: 'behave', ...changed });
+  }
+
+  /** Answers nothing until marks are asked for. */
+  async hold(): Promise<void> {
+    await this.#ask({ kind: 'hold' });
   }
 
   async down(server: number, isDown: boolean): Promise<void> {
     await this.#ask({ kind: 'down', server, isDown });
   }
 
+  /** Lets go what is held, and resolves with how it stood at each of the marks when the last is reached. */
+  marks(order: MarksOrder): Promise<readonly SinkMark[]> {
+    return this.#ask({ kind: 'marks', ...order });
+  }
+
   count(): Promise<SinkCount> {
     return this.#ask({ kind: 'count' });
+  }
+
+  /** Of all servers. */
+  async total(): Promise<number> {
+    return (await this.count()).counts.reduce((sum, count) => sum + count, 0);
   }
 
   async reset(): Promise<void> {
@@ -41,7 +57,8 @@ export class SinkProcess {
   }
 
   async stop(): Promise<void> {
-    const exited = once(this.#child, 'exit');
+    // Not once() of node:events, which rejects where a question of who still asks finds the channel closed.
+    const exited = new Promise((resolve) => this.#child.once('exit', resolve));
     this.#child.disconnect();
     await exited;
   }

@@ -8,17 +8,21 @@ export interface Posting {
   stop(): Promise<PostReport>;
 }
 
-export function startPosting(order: PostOrder): Posting {
+/** Resolves at the first answer. @throws Error if the process ends before it */
+export async function startPosting(order: PostOrder): Promise<Posting> {
   const child = fork(new URL('./post-main.ts', import.meta.url), { serialization: 'advanced' });
+  const ended = once(child, 'exit').then(() => {
+    throw new Error('the process that posts has ended');
+  });
   child.send(order);
+  await Promise.race([once(child, 'message'), ended]);
   return {
     async stop() {
       const reply = once(child, 'message');
       child.send('stop');
-      const [report] = (await reply) as [PostReport];
-      const exited = once(child, 'exit');
+      const [report] = (await Promise.race([reply, ended])) as [PostReport];
       child.disconnect();
-      await exited;
+      await ended.catch(() => {});
       return report;
     },
   };
