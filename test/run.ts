@@ -66,7 +66,7 @@ async function runTests(files: readonly string[], brokers: string): Promise<{ pa
 function longestFirst(a: string, b: string): number {
   const rank = (file: string): number => {
     const folder = file.split(path.sep)[1] ?? '';
-    return ['foreign', 'e2e', 'faults', 'examples', 'log', 'deploy', 'build'].includes(folder) ? 0 : 1;
+    return ['bench', 'foreign', 'e2e', 'faults', 'examples', 'log', 'deploy', 'build'].includes(folder) ? 0 : 1;
   };
   return rank(a) - rank(b) || a.localeCompare(b);
 }

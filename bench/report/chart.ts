@@ -11,9 +11,9 @@ const panelWidth = 560;
 const gap = 20;
 const padding = 16;
 /** Room for the values behind the bars, for a character of a name, and for names at most. */
-const valueWidth = 124;
-const characterWidth = 6.6;
-const nameWidthMax = 280;
+const valueWidth = 144;
+const characterWidth = 7.2;
+const nameWidthMax = 300;
 const rowHeight = 20;
 const barHeight = 12;
 const headHeight = 40;
@@ -76,7 +76,7 @@ export function chartOf(lines: readonly LineReport[], run: RunReport): string {
     `<rect class="page" width="${width}" height="${height}"/>`,
     `<text class="title" x="${gap}" y="32">Posthorn's benchmark</text>`,
     `<text class="dim" x="${gap}" y="54">${escaped(where)}</text>`,
-    `<text class="dim" x="${gap}" y="74">${escaped(how)} · <tspan class="aim">| ≤ ≥ what was aimed at</tspan></text>`,
+    `<text class="dim" x="${gap}" y="74">${escaped(how)} · <tspan class="aim">| what was aimed at</tspan></text>`,
     ...parts,
     '</svg>',
     '',
@@ -139,7 +139,7 @@ function drawRow({ name, value, aim }: Row, { digits, nameWidth, most, y }: RowP
   const [left, base] = [padding + nameWidth, y + barHeight - 2];
   const width = panelWidth - 2 * padding - nameWidth - valueWidth;
   const length = (of: number): string => ((Math.max(0, of) / most) * width).toFixed(2);
-  const aimed = aim && `${aim.sign} ${format(aim.at, digits)}`;
+  const aimed = aim && `aim ${aim.sign} ${format(aim.at, digits)}`;
   const shown = format(value, digits);
   return [
     `<text x="${left - 8}" y="${base}" text-anchor="end">${escaped(name)}</text>`,

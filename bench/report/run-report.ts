@@ -24,7 +24,7 @@ export interface RunReport {
       readonly headings: readonly string[];
       readonly rows: readonly (readonly unknown[])[];
     }[];
-    readonly targets: readonly Omit<Target, 'marks' | 'isMet'>[];
+    readonly targets: readonly (Omit<Target, 'marks' | 'isMet'> & { readonly met: boolean })[];
     /** Why the line has not done its work; none if it has. */
     readonly faults: readonly string[];
   }[];
