@@ -70,10 +70,15 @@ export class Dispatcher {
   /** Why events would not be delivered just now, one sentence a broker; empty when all is well. */
   unready(): string[] {
     const reading = (registry: Registry) => this.#lanes.get(nameOf(registry))?.isReading ?? false;
-    return this.#options.brokers
-      .list()
-      .filter((registry) => !reading(registry))
-      .map((registry) => `${nameOf(registry)}: the events topic is not being read yet`);
+    return this.#options.brokers.list().flatMap((registry) => {
+      if (!reading(registry)) return [`${nameOf(registry)}: the events topic is not being read yet`];
+      const unreadable = [...registry.stored().triggers].filter(([, { trigger }]) => trigger === null);
+      return unreadable.map(
+        ([name]) =>
+          `${nameOf(registry)}: this version of Posthorn can't read trigger ${name}, so that events wait: run the ` +
+          'version that has applied it, or apply it again with this one',
+      );
+    });
   }
 
   /**

@@ -231,7 +231,7 @@ function readBroker(name: BrokerName, manifest: Manifest): Pick<StoredBroker, 'b
 }
 
 function lastGood(last: Trigger | Broker | null): string {
-  if (last === null) return '; no earlier revision to go by';
+  if (last === null) return '; there is no earlier revision to go by, so that events wait until it can be read';
   return 'generation' in last ? `; generation ${last.generation} stays in force` : '; the earlier one stays in force';
 }
 

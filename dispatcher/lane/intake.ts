@@ -27,24 +27,34 @@ type IntakeOptions = Pick<LaneOptions, 'registry' | 'pipeline' | 'clock' | 'metr
 export class Intake {
   readonly #options: IntakeOptions;
   readonly #onEvents: (events: readonly DecodedRecord[]) => void;
+  readonly #mayMatch: () => boolean;
   #waiting: TakenRecord[] = [];
   /** The Broker that the reader and the judge are made for; undefined: there is no reader yet. */
   #broker: Broker | null | undefined;
   #read: ReadEvent | undefined;
   #judge: JudgeEvent | null = null;
-  #isAwaitingFresh = false;
+  #isWaitingForRegistry = false;
   readonly #schemaWait: SchemaWait;
   readonly #closing = new AbortController();
 
-  /** @param onEvents takes events in the order of the log, while the registry is fresh */
-  constructor(options: IntakeOptions, onEvents: (events: readonly DecodedRecord[]) => void) {
+  /**
+   * @param onEvents takes events in the order of the log, while the registry is fresh
+   * @param mayMatch what else there must be, asked anew when the registry changes
+   */
+  constructor(
+    options: IntakeOptions,
+    onEvents: (events: readonly DecodedRecord[]) => void,
+    mayMatch: () => boolean = () => true,
+  ) {
     this.#options = options;
     this.#onEvents = onEvents;
+    this.#mayMatch = mayMatch;
     this.#schemaWait = new SchemaWait(options, () => this.#handOn());
   }
 
   receive(taken: TakenRecord): void {
-    if (this.#waiting.length > 0 || !this.#options.registry.isFresh() || this.#closing.signal.aborted) {
+    const isHeld = !this.#options.registry.isFresh() || !this.#mayMatch();
+    if (this.#waiting.length > 0 || isHeld || this.#closing.signal.aborted) {
       this.#waiting.push(taken);
       this.#handOn();
       return;
@@ -84,8 +94,8 @@ export class Intake {
   #handOn(): void {
     const { registry } = this.#options;
     if (this.#waiting.length === 0 || this.#closing.signal.aborted || this.#schemaWait.isWaiting) return;
-    if (!registry.isFresh()) {
-      this.#handOnWhenFresh();
+    if (!registry.isFresh() || !this.#mayMatch()) {
+      this.#handOnLater();
       return;
     }
     const taken = this.#waiting;
@@ -138,15 +148,25 @@ export class Intake {
     return this.#read;
   }
 
-  #handOnWhenFresh(): void {
-    if (this.#isAwaitingFresh) return;
-    this.#isAwaitingFresh = true;
+  #handOnLater(): void {
+    if (this.#isWaitingForRegistry) return;
+    this.#isWaitingForRegistry = true;
     const again = (): void => {
-      this.#isAwaitingFresh = false;
+      this.#isWaitingForRegistry = false;
       this.#handOn();
     };
+    const { registry } = this.#options;
+    const { signal } = this.#closing;
+    if (registry.isFresh()) {
+      const unsubscribe = registry.onChange(() => {
+        unsubscribe();
+        again();
+      });
+      signal.addEventListener('abort', unsubscribe, { once: true });
+      return;
+    }
     // It rejects only when this lane or the registry closes.
-    this.#options.registry.whenFresh(this.#closing.signal).then(again, () => {});
+    registry.whenFresh(signal).then(again, () => {});
   }
 }
 

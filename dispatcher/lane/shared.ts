@@ -50,7 +50,9 @@ export class SharedLane {
     this.#options = options;
     const { log, group, startAt, clock, logger, window } = options;
     this.#spills = new Spills(window);
-    this.#intake = new Intake(options, (events) => this.#match(events));
+    // An event that a trigger might want, of which nothing can be read, is not settled as if nobody wanted it.
+    const knowsAll = () => options.registry.snapshot().unreadable.size === 0;
+    this.#intake = new Intake(options, (events) => this.#match(events), knowsAll);
     this.#reader = new LaneReader({
       ...{ log, group, startAt, clock, logger, window },
       onRecord: (taken) => this.#intake.receive(taken),

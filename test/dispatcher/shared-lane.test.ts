@@ -80,6 +80,22 @@ t.test('nothing is matched while the registry is stale', async (t) => {
   );
 });
 
+t.test('nothing is matched while there is a trigger of which this version can read no revision', async (t) => {
+  const lane = await startLane([trigger('known')]);
+  lane.setTriggers([trigger('known')], null, ['newer']);
+  lane.offer('1');
+  lane.offer('2');
+  await lane.clock.advance(10_000);
+  t.same(lane.delivered, []);
+  t.equal(await lane.position(), 0, 'nor settled as if nobody wanted it');
+  lane.setTriggers([trigger('known'), trigger('newer')]);
+  await lane.clock.advance(0);
+  t.same(
+    lane.delivered.map(({ id, trigger }) => `${id} ${trigger}`),
+    ['1 known', '1 newer', '2 known', '2 newer'],
+  );
+});
+
 t.test('a busy trigger holds the lane while nobody else waits, however long', async (t) => {
   const lane = await startLane([busy, idle]);
   lane.setFull(busy, true);

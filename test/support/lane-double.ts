@@ -44,6 +44,7 @@ export class LaneDouble {
   #snapshot: RegistrySnapshot;
   #isFresh = true;
   readonly #freshWaiters: (() => void)[] = [];
+  readonly #changeListeners = new Set<() => void>();
   readonly #full = new Set<string>();
   readonly #occupied = new Set<string>();
   readonly #open = new Set<string>();
@@ -73,8 +74,10 @@ export class LaneDouble {
     };
   }
 
-  setTriggers(triggers: readonly Trigger[], broker: Broker | null = null): void {
-    this.#snapshot = snapshotOf(triggers, broker);
+  /** @param unreadable uids of triggers of which nothing can be read */
+  setTriggers(triggers: readonly Trigger[], broker: Broker | null = null, unreadable: readonly string[] = []): void {
+    this.#snapshot = { ...snapshotOf(triggers, broker), unreadable: new Set(unreadable) };
+    for (const listener of this.#changeListeners) listener();
   }
 
   setFresh(isFresh: boolean): void {
@@ -125,6 +128,10 @@ export class LaneDouble {
       refresh: () =>
         this.#isFresh ? Promise.resolve() : new Promise<void>((resolve) => this.#freshWaiters.push(resolve)),
       isFresh: () => this.#isFresh,
+      onChange: (listener: () => void) => {
+        this.#changeListeners.add(listener);
+        return () => this.#changeListeners.delete(listener);
+      },
       whenFresh: () => new Promise<void>((resolve) => this.#freshWaiters.push(resolve)),
     } as unknown as Registry;
   }
