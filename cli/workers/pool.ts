@@ -158,7 +158,8 @@ export class WorkerPool {
     const { signal } = this.#stopping;
     for (let pauseMs = restartMinMs; !signal.aborted; ) {
       const beganMs = clock.monotonic();
-      const how = await this.#run(member);
+      // No process can be made while there is no memory for it: tried again as one that ended.
+      const how = await this.#run(member).catch(messageOf);
       if (signal.aborted) return;
       if (clock.monotonic() - beganMs >= steadyMs) pauseMs = restartMinMs;
       const again = `it is started again in ${formatShortDuration(pauseMs)}`;
