@@ -1,4 +1,5 @@
-import type { Metric, Registry } from 'prom-client';
+import type { Registry } from 'prom-client';
+import { type DemandedSample, onDemand } from './on-demand.ts';
 
 /**
  * Counts of values by size, as Prometheus has them. prom-client's own histogram builds and looks up a string of the
@@ -51,7 +52,7 @@ export function observed(
   help: string,
   series: () => Iterable<[labels: Record<string, string>, buckets: Buckets]>,
 ): void {
-  const samples = function* () {
+  const samples = function* (): Generator<DemandedSample> {
     for (const [labels, buckets] of series()) {
       if (buckets.count === 0) continue;
       for (const [le, value] of buckets.cumulative())
@@ -60,10 +61,5 @@ export function observed(
       yield { labels, value: buckets.count, metricName: `${name}_count` };
     }
   };
-  const metric = {
-    name,
-    get: async () => ({ name, help, type: 'histogram', aggregator: 'sum', values: [...samples()] }),
-  };
-  // prom-client asks a metric for no more than this, though its types want the whole class.
-  registry.registerMetric(metric as unknown as Metric);
+  onDemand(registry, { name, help, type: 'histogram', aggregator: 'sum' }, samples);
 }

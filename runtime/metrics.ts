@@ -1,5 +1,6 @@
 import { type Aggregator, Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 import { observed } from './histogram.ts';
+import { onDemand } from './on-demand.ts';
 import { BrokerTally, pauseReasons, type RefusalReason, TriggerTally } from './tallies.ts';
 import { version } from './version.ts';
 
@@ -77,11 +78,11 @@ export function createMetrics(): Metrics {
 }
 
 function showSchemas(registry: Registry, state: () => SchemasState): void {
-  measured(registry, 'posthorn_schemas', 'JSON Schemas of the directory that are in force.', 'max', [], function* () {
+  measured(registry, 'posthorn_schemas', 'JSON Schemas of the directory that are in force.', 'max', function* () {
     yield [{}, state().size];
   });
   const problemsHelp = 'Mistakes in the directory of JSON Schemas as it stands; what it held before is in force.';
-  measured(registry, 'posthorn_schema_problems', problemsHelp, 'max', [], function* () {
+  measured(registry, 'posthorn_schema_problems', problemsHelp, 'max', function* () {
     yield [{}, state().problems.length];
   });
 }
@@ -143,7 +144,7 @@ function brokerMetrics(registry: Registry) {
   const unknown = new BrokerTally('');
 
   const total = (name: string, help: string, value: (tally: BrokerTally) => number): void =>
-    counted(registry, name, help, ['broker'], function* () {
+    counted(registry, name, help, function* () {
       for (const tally of tallies.values()) yield [{ broker: tally.broker }, value(tally)];
     });
   const latencyHelp =
@@ -161,11 +162,11 @@ function brokerMetrics(registry: Registry) {
   const unknownHelp = 'Events that were accepted though the schema that they name is not known.';
   total('posthorn_unknown_schema_events_total', unknownHelp, (b) => b.unknownSchemas);
   const waitingHelp = 'Consumers of the broker that wait for a schema, to judge an event of a topic by it.';
-  measured(registry, 'posthorn_lanes_waiting_for_schema', waitingHelp, 'sum', ['broker'], function* () {
+  measured(registry, 'posthorn_lanes_waiting_for_schema', waitingHelp, 'sum', function* () {
     for (const { broker, lanesWithoutSchema } of tallies.values()) yield [{ broker }, lanesWithoutSchema];
   });
   const refusedHelp = 'Events that were not accepted; without a broker where there is none of that name.';
-  counted(registry, 'posthorn_events_refused_total', refusedHelp, ['broker', 'reason'], function* () {
+  counted(registry, 'posthorn_events_refused_total', refusedHelp, function* () {
     for (const { broker, refusals } of [unknown, ...tallies.values()]) {
       for (const [reason, value] of Object.entries(refusals)) yield [{ broker, reason }, value];
     }
@@ -187,17 +188,16 @@ function brokerMetrics(registry: Registry) {
 }
 
 function triggerMetrics(registry: Registry) {
-  const labels = ['broker', 'trigger'] as const;
   const brokers = new Map<string, Map<string, TriggerTally>>();
   function* tallies(): Generator<TriggerTally> {
     for (const triggers of brokers.values()) yield* triggers.values();
   }
   const total = (name: string, help: string, value: (tally: TriggerTally) => number): void =>
-    counted(registry, name, help, labels, function* () {
+    counted(registry, name, help, function* () {
       for (const tally of tallies()) yield [{ broker: tally.broker, trigger: tally.trigger }, value(tally)];
     });
   const totals = (name: string, help: string, by: string, of: (tally: TriggerTally) => Record<string, number>): void =>
-    counted(registry, name, help, [...labels, by], function* () {
+    counted(registry, name, help, function* () {
       for (const tally of tallies()) {
         const { broker, trigger } = tally;
         for (const [one, value] of Object.entries(of(tally))) yield [{ broker, trigger, [by]: one }, value];
@@ -231,7 +231,7 @@ function triggerMetrics(registry: Registry) {
     aggregator: Aggregator,
     value: (tally: TriggerTally) => number | undefined,
   ): void =>
-    measured(registry, name, help, aggregator, labels, function* () {
+    measured(registry, name, help, aggregator, function* () {
       for (const tally of tallies()) {
         const current = value(tally);
         if (current !== undefined) yield [{ broker: tally.broker, trigger: tally.trigger }, current];
@@ -251,7 +251,7 @@ function triggerMetrics(registry: Registry) {
   const pausedHelp =
     'Whether the trigger is paused: by its annotation, since its subscriber answered 410 (gone) or has not allowed ' +
     'deliveries (handshake), or since there is no secret to sign them with.';
-  measured(registry, 'posthorn_trigger_paused', pausedHelp, 'max', [...labels, 'reason'], function* () {
+  measured(registry, 'posthorn_trigger_paused', pausedHelp, 'max', function* () {
     for (const { broker, trigger, limit } of tallies()) {
       if (limit)
         for (const reason of pauseReasons) yield [{ broker, trigger, reason }, Number(limit.pausedBy === reason)];
@@ -288,19 +288,10 @@ function measured(
   name: string,
   help: string,
   aggregator: Aggregator,
-  labelNames: readonly string[],
   samples: () => Iterable<Sample>,
 ): void {
-  new Gauge({
-    name,
-    help,
-    aggregator,
-    labelNames,
-    registers: [registry],
-    collect() {
-      this.reset();
-      for (const [labels, value] of samples()) this.set(labels, value);
-    },
+  onDemand(registry, { name, help, type: 'gauge', aggregator }, function* () {
+    for (const [labels, value] of samples()) yield { labels, value };
   });
 }
 
@@ -308,21 +299,8 @@ function measured(
  * A counter whose values are read from elsewhere when `/metrics` is asked for. All series of a known broker or trigger
  * are there from the start, at 0: an alert on an increase would miss a first one that came out of nothing.
  */
-function counted(
-  registry: Registry,
-  name: string,
-  help: string,
-  labelNames: readonly string[],
-  samples: () => Iterable<Sample>,
-): void {
-  new Counter({
-    name,
-    help,
-    labelNames,
-    registers: [registry],
-    collect() {
-      this.reset();
-      for (const [labels, value] of samples()) this.inc(labels, value);
-    },
+function counted(registry: Registry, name: string, help: string, samples: () => Iterable<Sample>): void {
+  onDemand(registry, { name, help, type: 'counter', aggregator: 'sum' }, function* () {
+    for (const [labels, value] of samples()) yield { labels, value };
   });
 }
