@@ -64,14 +64,16 @@ export class FaultLedger {
     its?.set(event, requests);
   }
 
-  arrived(trigger: string, event: number): void {
+  /** @param atMs one of the times of `now` */
+  arrived(trigger: string, event: number, atMs = this.now()): void {
     const arrivals = this.arrivals.get(trigger);
     const times = arrivals?.get(event);
     if (times !== undefined) {
-      times.push(this.now());
+      times.push(atMs);
+      times.sort((a, b) => a - b);
       return;
     }
-    arrivals?.set(event, [this.now()]);
+    arrivals?.set(event, [atMs]);
     this.firstArrivals++;
   }
 

@@ -111,33 +111,38 @@ export class Subscriber {
     ledger.open.add(open);
     response.once('close', () => ledger.open.delete(open));
     try {
-      if (await this.#answer(event, request, response)) ledger.arrived(trigger, event);
+      const answeredMs = await this.#answer(event, request, response);
+      if (answeredMs !== null) ledger.arrived(trigger, event, answeredMs);
     } finally {
       ledger.open.delete(open);
     }
   }
 
-  /** True if it was answered well and in whole. */
-  async #answer(event: number, { socket }: IncomingMessage, response: ServerResponse): Promise<boolean> {
-    const { answersAfterMs } = this.#options;
+  /**
+   * @returns null unless it was answered well; else a time before which Posthorn can't have had its answer, as it may
+   *   send what comes next in the same moment
+   */
+  async #answer(event: number, { socket }: IncomingMessage, response: ServerResponse): Promise<number | null> {
+    const { answersAfterMs, ledger } = this.#options;
+    const now = (): number => ledger.now();
     switch (this.#manner) {
       case 'good':
       case 'flap':
         if (answersAfterMs > 0) await delay((answersAfterMs * ((event * 7) % 11)) / 10);
-        return ended(response.writeHead(200));
+        return (await ended(response.writeHead(200))) ? now() : null;
       case 'hang':
         return this.#timesOut(event, socket, Buffer.alloc(0));
       case 'dribble':
         // Some are through in time, as slow as they are.
-        return event % 2 === 0 ? dribbleWell(socket) : this.#timesOut(event, socket, endless);
+        return event % 2 === 0 ? dribbleWell(socket, now) : this.#timesOut(event, socket, endless);
       case 'reset':
         socket.resetAndDestroy();
-        return false;
+        return null;
       case 'huge':
-        return sendHuge(response);
+        return sendHuge(response, now);
       case 'garbage':
         socket.end('HTTP/7.7 two hundred\r\n\0\r\n\r\nwhat?\r\n');
-        return false;
+        return null;
       case 'redirect':
         return notWell(response.writeHead(307, { location: 'http://127.0.0.1:9/elsewhere' }));
       case 'refuse':
@@ -146,11 +151,11 @@ export class Subscriber {
   }
 
   /** Sends these bytes, slowly, and no more. */
-  async #timesOut(event: number, socket: IncomingMessage['socket'], bytes: Buffer): Promise<false> {
+  async #timesOut(event: number, socket: IncomingMessage['socket'], bytes: Buffer): Promise<null> {
     this.#options.ledger.countLeftToTimeOut(this.#options.trigger, event);
     const closed = new Promise((resolve) => socket.once('close', resolve));
     await Promise.all([closed, dribble(socket, bytes)]);
-    return false;
+    return null;
   }
 }
 
@@ -170,15 +175,17 @@ function ended(response: ServerResponse): Promise<boolean> {
   });
 }
 
-async function notWell(response: ServerResponse): Promise<false> {
+async function notWell(response: ServerResponse): Promise<null> {
   await ended(response);
-  return false;
+  return null;
 }
 
-async function dribbleWell(socket: IncomingMessage['socket']): Promise<boolean> {
-  const isWhole = await dribble(socket, status);
+async function dribbleWell(socket: IncomingMessage['socket'], now: () => number): Promise<number | null> {
+  const isWhole = await dribble(socket, status.subarray(0, -1));
+  const lastByteMs = now();
+  const isTaken = isWhole && (await dribble(socket, status.subarray(-1)));
   socket.end();
-  return isWhole;
+  return isTaken ? lastByteMs : null;
 }
 
 /** Byte by byte; true if all were sent before the other side closed the connection. */
@@ -192,16 +199,18 @@ async function dribble(socket: IncomingMessage['socket'], bytes: Buffer): Promis
 }
 
 /** Posthorn reads so much as it allows an answer (1 MiB), and cuts: with the status alone it has its answer. */
-async function sendHuge(response: ServerResponse): Promise<boolean> {
+async function sendHuge(response: ServerResponse, now: () => number): Promise<number | null> {
   const piece = Buffer.alloc(65_536, 'x');
   response.writeHead(200, { 'content-length': hugeBytes });
   const closed = new Promise<void>((resolve) => response.once('close', () => resolve()));
   let takenBytes = 0;
+  let enoughMs = 0;
   const taken = (error?: Error | null): void => {
     if (!error) takenBytes += piece.length;
   };
   for (let sentBytes = 0; sentBytes < hugeBytes && !response.destroyed; sentBytes += piece.length) {
+    if (sentBytes <= answerBytesMax) enoughMs = now();
     if (!response.write(piece, taken)) await Promise.race([once(response, 'drain').catch(() => {}), closed]);
   }
-  return takenBytes > answerBytesMax;
+  return takenBytes > answerBytesMax ? enoughMs : null;
 }
