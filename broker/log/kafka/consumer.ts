@@ -46,8 +46,9 @@ export interface KafkaConsumerOptions extends ConsumeOptions {
  *
  * Every join is a new epoch. A commit carries the group's generation of its epoch, so Kafka itself refuses one that
  * comes late. Lease: who has not heard from the group for the session timeout (stopped, cut off) hands out no records,
- * for another member may have the partitions by now. Watchdog: a member whose heartbeats are not answered for the session timeout, or whose commits have
- * failed for twice that time, counts as out; it gives its partitions up, drops its connections and begins anew.
+ * for another member may have the partitions by now. Watchdog: a member whose heartbeats are not answered for the
+ * session timeout, or whose commits have failed for twice that time, counts as out; it gives its partitions up, drops
+ * its connections and begins anew.
  */
 export class KafkaConsumer implements LogConsumer {
   readonly #options: KafkaConsumerOptions;
