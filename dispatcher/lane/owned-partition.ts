@@ -19,6 +19,8 @@ export class OwnedPartition implements TopicPartition, WindowPart {
   #uncommitted: Counts = new Map();
   /** What a commit on its way covers. */
   #committing: Counts = new Map();
+  #committingOffset = 0;
+  #acknowledgedOffset = 0;
 
   constructor(assignment: Assignment) {
     this.topic = assignment.topic;
@@ -52,12 +54,18 @@ export class OwnedPartition implements TopicPartition, WindowPart {
     this.isDirty = false;
     this.#committing = this.#uncommitted;
     this.#uncommitted = new Map();
-    return { topic: this.topic, ...this.offsets.commit(this.partition) };
+    const commit = this.offsets.commit(this.partition);
+    this.#committingOffset = commit.offset;
+    return { topic: this.topic, ...commit };
   }
 
-  commitAcknowledged(): void {
+  commitAcknowledged(): Committed {
     tellCommitted(this.#committing);
     this.#committing = new Map();
+    const { topic, partition } = this;
+    const committed = { topic, partition, offset: this.#committingOffset, unreadBelow: this.#acknowledgedOffset };
+    this.#acknowledgedOffset = committed.offset;
+    return committed;
   }
 
   commitFailed(): void {
@@ -74,6 +82,16 @@ export class OwnedPartition implements TopicPartition, WindowPart {
       counts.clear();
     }
   }
+}
+
+export interface Committed extends TopicPartition {
+  readonly offset: number;
+  /**
+   * No owner of the partition, nor the next one, begins to read below it: the commit before this one. A commit that the
+   * group takes while it deals its partitions anew can be acknowledged after their next owner has read the positions;
+   * that owner then has the one before.
+   */
+  readonly unreadBelow: number;
 }
 
 type Counts = Map<RepeatBound, number>;

@@ -16,7 +16,7 @@ import type { Clock, Timer } from '../../runtime/clock.ts';
 import { messageOf } from '../../runtime/errors.ts';
 import type { Hold } from '../fate.ts';
 import type { RepeatBound } from '../repeat-bound.ts';
-import { OwnedPartition } from './owned-partition.ts';
+import { type Committed, OwnedPartition } from './owned-partition.ts';
 import { Window, type WindowLimits } from './window.ts';
 
 /**
@@ -278,8 +278,8 @@ export class LaneReader {
     const commits: TopicCommit[] = dirty.map((owned) => owned.beginCommit());
     try {
       await this.#consumer.commit(this.#epoch, commits);
-      for (const owned of dirty) owned.commitAcknowledged();
-      this.#options.onCommitted?.(commits);
+      const committed = dirty.map((owned) => owned.commitAcknowledged());
+      this.#options.onCommitted?.(committed);
     } catch (error) {
       for (const owned of dirty) owned.commitFailed();
       if (error instanceof StaleEpochError) return;
@@ -317,7 +317,7 @@ export interface LaneReaderOptions {
   readonly onDisturbed: (error: Error) => void;
   /** A partition is held back until what was handed out makes room. */
   readonly onHeld?: () => void;
-  readonly onCommitted?: (commits: readonly TopicCommit[]) => void;
+  readonly onCommitted?: (committed: readonly Committed[]) => void;
 }
 
 /** A record that was handed out; it holds its place in the window until it is settled or dropped. */

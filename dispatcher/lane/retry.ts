@@ -1,4 +1,3 @@
-import type { TopicCommit } from '../../broker/log/log.ts';
 import type { Trigger } from '../../broker/trigger/trigger.ts';
 import type { Timer } from '../../runtime/clock.ts';
 import { messageOf } from '../../runtime/errors.ts';
@@ -6,6 +5,7 @@ import { delayMaxMs } from '../decide.ts';
 import { fromRetryRecord, type RetryItem } from '../retry.ts';
 import { isDelayed } from './delay.ts';
 import { type LaneOptions, originOf, reportingOf } from './lane.ts';
+import type { Committed } from './owned-partition.ts';
 import { LaneReader, type TakenRecord } from './reader.ts';
 import { type WaitingItem, WaitingTopic } from './waiting-topic.ts';
 
@@ -52,9 +52,9 @@ export class RetryLane {
       onRevoked: () => this.#dropRevoked(),
       onHeld: () => this.#rotateSoon(),
       recordsMaxOf: (topic) => this.#recordsMaxOf(topic),
-      onCommitted: (commits) => {
-        this.#trim(commits);
-        this.#freeFronts(commits);
+      onCommitted: (committed) => {
+        this.#trim(committed);
+        this.#freeFronts(committed);
       },
       ...reportingOf(options, group, (topic) => [this.#triggerOf(topic)]),
     });
@@ -258,9 +258,9 @@ export class RetryLane {
    * What waits long at the front of a topic keeps everything behind it from being trimmed: once that is much, some of
    * what is due late goes to the end of the topic, unchanged.
    */
-  #freeFronts(commits: readonly TopicCommit[]): void {
+  #freeFronts(committed: readonly Committed[]): void {
     const nowMs = this.#options.clock.monotonic();
-    for (const { topic, offset } of commits) {
+    for (const { topic, offset } of committed) {
       const { newest, freedAtMs } = this.#fronts.get(topic) ?? unknownFront;
       if (newest - offset < frontOffsetsMax || nowMs - freedAtMs < rotateMs) continue;
       this.#fronts.set(topic, { newest, freedAtMs: nowMs });
@@ -291,11 +291,11 @@ export class RetryLane {
     }
   }
 
-  /** What is below the committed position was settled for good: the log need not keep it. */
-  #trim(commits: readonly TopicCommit[]): void {
+  /** What was settled for good, and what nobody begins to read at, the log need not keep. */
+  #trim(committed: readonly Committed[]): void {
     const { log, clock, logger } = this.#options;
     const nowMs = clock.monotonic();
-    for (const { topic, partition, offset } of commits) {
+    for (const { topic, partition, unreadBelow: offset } of committed) {
       const last = this.#trimmed.get(topic) ?? { offset: 0, atMs: Number.NEGATIVE_INFINITY };
       const isWorth = offset - last.offset >= trimRecords || nowMs - last.atMs >= trimMs;
       if (offset <= last.offset || !isWorth) continue;

@@ -257,12 +257,17 @@ export class Reader {
 
   /** The log does not hold the position: what is below it was deleted, or what was above it is gone. */
   async #relocate(partition: Partition): Promise<boolean> {
-    const { cluster, handler } = this.#options;
+    const { cluster, handler, hasLease } = this.#options;
     const { topic, partition: number, position } = partition;
     const question = [{ topic, partitions: [number] }];
     const start = offsetOf(await listOffsets(cluster, question, earliest), topic, number);
     const end = offsetOf(await listOffsets(cluster, question, latest), topic, number);
     if (this.#stopped) return true;
+    if (!hasLease()) {
+      // Another may own it by now, and have settled what is deleted.
+      this.#rest(partition, offerAgainMs);
+      return true;
+    }
     if (position < start) {
       partition.position = start;
       handler.lost({ topic, partition: number, from: position, to: start });
