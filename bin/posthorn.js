@@ -1,4 +1,8 @@
-#!/usr/bin/env node
+#!/bin/sh
+//usr/bin/env true; exec node --max-semi-space-size=16 "$0" "$@"
+// The line above is a comment in JavaScript, and for a shell a path and the start of Node with an option, which
+// `#!/usr/bin/env -S` can't do on BusyBox. Without the option V8 lets its young generation grow to 128 MiB.
+
 // Plain JavaScript that an old Node can read too, so that it can say that it is too old.
 import { spawn } from 'node:child_process';
 import { existsSync, statSync } from 'node:fs';
@@ -45,7 +49,9 @@ function isOurs(directory) {
 }
 
 function runWith(node) {
-  const child = spawn(node, [fileURLToPath(import.meta.url), ...process.argv.slice(2)], { stdio: 'inherit' });
+  const ours = process.execArgv.filter((option) => option.startsWith('--max-semi-space-size='));
+  const args = [...ours, fileURLToPath(import.meta.url), ...process.argv.slice(2)];
+  const child = spawn(node, args, { stdio: 'inherit' });
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
     // A terminal sends Ctrl-C and its end to both of us, and a second signal would end the child at once.
     const fromTerminal = signal !== 'SIGTERM' && process.stdin.isTTY;

@@ -1,8 +1,8 @@
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chownSync, globSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { chownSync, globSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { promisify } from 'node:util';
 import t from 'tap';
@@ -154,6 +154,26 @@ t.test('the command runs from its bin, with the exit code of what it did', async
   const { stdout } = await exec(process.execPath, [bin, '--version']);
   t.equal(stdout, `posthorn ${version}\n`);
   await t.rejects(exec(process.execPath, [bin, 'sned']), { code: 2, stderr: /^posthorn: unknown command sned/ });
+});
+
+t.test('a shell starts it with an option of Node that bounds its memory, also through a link', async (t) => {
+  const home = mkdtempSync(join(tmpdir(), 'posthorn-link-'));
+  t.teardown(() => rmSync(home, { recursive: true, force: true }));
+  const link = join(home, 'a link');
+  symlinkSync(bin, link);
+  const tell = 'data:text/javascript,console.error(...process.execArgv)';
+  const env = {
+    ...process.env,
+    PATH: `${dirname(process.execPath)}:${process.env.PATH}`,
+    NODE_OPTIONS: `--import=${tell}`,
+  };
+  for (const command of [bin, link]) {
+    t.strictSame(await exec(command, ['--version'], { env }), {
+      stdout: `posthorn ${version}\n`,
+      stderr: '--max-semi-space-size=16\n',
+    });
+  }
+  await t.rejects(exec(link, ['a  b'], { env }), { code: 2, stderr: /unknown command a {2}b/ });
 });
 
 t.test('a reader that has seen enough is no error', async (t) => {

@@ -5,6 +5,7 @@ import path from 'node:path';
 import { promisify } from 'node:util';
 import t from 'tap';
 import { serveConfig } from '../../runtime/config-serve.ts';
+import { nodeOptions } from '../support/node-options.ts';
 import { all, type Instruction, last, stagesOf, variables } from './dockerfile.ts';
 import { deployEnvironment, run, serves } from './process.ts';
 
@@ -102,6 +103,7 @@ t.test('the steps of the Dockerfile, followed in a folder, bring up Posthorn', a
   const here = (word: string): string => (word.startsWith('/') ? path.join(place.image, word) : word);
   const words = [...JSON.parse(last(image, 'ENTRYPOINT')), ...JSON.parse(last(image, 'CMD'))] as string[];
   t.equal(words[0], 'node', 'Node is the first process, with no shell or npm before it');
+  t.strictSame(words.slice(1, 1 + nodeOptions.length), nodeOptions, 'as the command starts itself');
   const env = {
     ...variables(image),
     POSTHORN_DATA: here(variables(image).POSTHORN_DATA ?? ''),

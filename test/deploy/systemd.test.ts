@@ -6,6 +6,7 @@ import { promisify } from 'node:util';
 import t from 'tap';
 import { serveConfig } from '../../runtime/config-serve.ts';
 import { copyOfCheckout } from '../examples/checkout.ts';
+import { nodeOptions } from '../support/node-options.ts';
 import { run, serves } from './process.ts';
 
 const folder = path.resolve(import.meta.dirname, '../../deploy');
@@ -59,12 +60,15 @@ t.test('the steps of deploy/README.md, followed in a folder, bring up what the u
   const prefix = path.join(checkout, 'opt');
   await run(install.replace('/opt/posthorn', prefix), checkout);
 
-  const [program = '', command = '', ...rest] = (values('ExecStart')[0] ?? '').split(' ');
+  const [program = '', ...words] = (values('ExecStart')[0] ?? '').split(' ');
+  const options = words.splice(0, nodeOptions.length);
+  t.strictSame(options, nodeOptions, 'as the command starts itself');
+  const [command = '', ...rest] = words;
   t.equal(program, '/usr/bin/node', 'Node is the process that gets the signals');
   const installed = command.replace('/opt/posthorn', prefix);
   const data = path.join(checkout, 'data');
   const env = { POSTHORN_DATA: data, POSTHORN_PORT: '0', POSTHORN_ADMIN_PORT: '0' };
-  await serves(t, [process.execPath, installed, ...rest], env, checkout, async () => {
+  await serves(t, [process.execPath, ...options, installed, ...rest], env, checkout, async () => {
     t.ok(existsSync(data), 'the log is where the unit says');
   });
 });

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { guard } from './kafka/guardian.ts';
+import { nodeOptions } from './node-options.ts';
 import { until } from './until.ts';
 
 /** A `posthorn serve` of its own process, as a user runs it. */
@@ -47,7 +48,7 @@ export async function startPosthorn(
   { onSpawn = () => {}, onLine = () => true, nodeArgs = [], awaitsReady = true }: StartOptions = {},
 ): Promise<PosthornProcess> {
   // Without the modules that tap loads into every process, of which one dies of signals that Node ignores.
-  const node = ['-u', 'NODE_OPTIONS', process.execPath, ...nodeArgs];
+  const node = ['-u', 'NODE_OPTIONS', process.execPath, ...nodeOptions, ...nodeArgs];
   const child = spawn('env', [...node, bin, 'serve', '--port', '0', '--admin-port', '0', ...args], {
     env: { ...inherited(), ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
