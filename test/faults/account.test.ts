@@ -10,7 +10,7 @@ const killed: Life = { slot: 1, number: 1, startedAtMs: 0, endedAtMs: 104.5, how
  * @param successorFromMs what arrives then and later was sent by the next process in the place of the one that is killed
  */
 function accountOf(
-  arrivals: readonly number[],
+  arrivals: readonly (number | { readonly refused: number })[],
   more: (ledger: FaultLedger) => Partial<Evidence> = () => ({}),
   successorFromMs = Number.POSITIVE_INFINITY,
 ) {
@@ -23,6 +23,10 @@ function accountOf(
   nowMs = 100;
   for (const event of arrivals) {
     nowMs++;
+    if (typeof event !== 'number') {
+      ledger.refused('first', event.refused);
+      continue;
+    }
     ledger.requested('first', event, 1, { slot: killed.slot, number: nowMs < successorFromMs ? 1 : 2 });
     ledger.arrived('first', event);
   }
@@ -163,6 +167,20 @@ t.test('order is that of the log, by the first arrivals of a key', async (t) => 
     ],
   };
   t.same(accountOf([2, 1, 4, 3], () => twoPartitions).outOfOrder, [], 'between partitions there is none');
+});
+
+t.test('who was refused and dead-lettered before the next came has kept its place, whatever is repeated', async (t) => {
+  const letters = { deadLettered: new Map([['first', new Set([2])]]) };
+  const refusedFirst = (evidence: Partial<Evidence>) =>
+    accountOf([1, { refused: 2 }, 3, 2, 4], () => evidence).outOfOrder;
+  t.same(refusedFirst(letters), []);
+  t.same(refusedFirst({}), [3], 'its dead letter is what lets the next one pass');
+  t.same(accountOf([1, 3, { refused: 2 }, 2, 4], () => letters).outOfOrder, [3]);
+  t.same(
+    accountOf([1, 3, { refused: 2 }, 4], () => letters).outOfOrder,
+    [3],
+    'and one that never arrives has its place too',
+  );
 });
 
 t.test('the longest silence is the longest time in which something waited and nothing arrived', async (t) => {

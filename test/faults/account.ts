@@ -240,10 +240,20 @@ function longestSilence({ ledger, deadLettered }: Evidence, trigger: string): Si
 
 /**
  * Order is that of the log, for each key and partition, by the first time that an event stands there. Events without a
- * key have that of their partition. One that stands in two partitions, as it was sent twice, has no place.
+ * key have that of their partition. One that stands in two partitions, as it was sent twice, has no place. One that was
+ * refused and dead-lettered has let the next one pass, though it may be repeated after that, and arrive.
  */
-function outOfOrder({ ledger, appended }: Evidence, trigger: string): Pick<TriggerAccount, 'outOfOrder' | 'overtaken'> {
-  const arrivals = ledger.arrivals.get(trigger) ?? new Map<number, number[]>();
+function outOfOrder(
+  { ledger, appended, deadLettered }: Evidence,
+  trigger: string,
+): Pick<TriggerAccount, 'outOfOrder' | 'overtaken'> {
+  const arrivals = arrivalsAt({ ledger }, trigger);
+  const firstOf = (event: number): number | undefined => {
+    const arrivedMs = arrivals.get(event)?.[0];
+    if (!deadLettered.get(trigger)?.has(event)) return arrivedMs;
+    const times = [arrivedMs, ledger.refusals.get(trigger)?.get(event)].filter((atMs) => atMs !== undefined);
+    return times.length > 0 ? Math.min(...times) : undefined;
+  };
   const unique = appended.map((events) => new Set(events));
   const places = countsOf(unique.flatMap((events) => [...events]));
   const late: number[] = [];
@@ -252,7 +262,7 @@ function outOfOrder({ ledger, appended }: Evidence, trigger: string): Pick<Trigg
     const latest = new Map<string | null, { readonly event: number; readonly atMs: number }>();
     for (const event of events) {
       const key = ledger.sent.get(event)?.key ?? null;
-      const firstMs = arrivals.get(event)?.[0];
+      const firstMs = firstOf(event);
       if (firstMs === undefined || places.get(event) !== 1) continue;
       const before = latest.get(key);
       if (before !== undefined && firstMs < before.atMs) {
@@ -264,6 +274,6 @@ function outOfOrder({ ledger, appended }: Evidence, trigger: string): Pick<Trigg
   return { outOfOrder: late, overtaken: [...overtaken] };
 }
 
-function arrivalsAt({ ledger }: Evidence, trigger: string): ReadonlyMap<number, readonly number[]> {
+function arrivalsAt({ ledger }: Pick<Evidence, 'ledger'>, trigger: string): ReadonlyMap<number, readonly number[]> {
   return ledger.arrivals.get(trigger) ?? new Map();
 }

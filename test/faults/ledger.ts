@@ -13,6 +13,8 @@ export class FaultLedger {
   readonly sent = new Map<number, SentEvent>();
   /** By trigger, by event: when its requests were answered well, ascending. */
   readonly arrivals = new Map<string, Map<number, number[]>>();
+  /** By trigger, by event: when a request was first answered so that it is not repeated but dead-lettered. */
+  readonly refusals = new Map<string, Map<number, number>>();
   /** By trigger, by event: all requests, however they were answered. */
   readonly requests = new Map<string, Map<number, Requests>>();
   /** By trigger, by event: how many requests the subscriber left unanswered on purpose, so that they time out. */
@@ -33,6 +35,7 @@ export class FaultLedger {
     this.#clockMs = clockMs;
     for (const trigger of triggers) {
       this.arrivals.set(trigger, new Map());
+      this.refusals.set(trigger, new Map());
       this.requests.set(trigger, new Map());
       this.leftToTimeOut.set(trigger, new Map());
       this.timedOut.set(trigger, new Map());
@@ -75,6 +78,11 @@ export class FaultLedger {
     }
     arrivals?.set(event, [atMs]);
     this.firstArrivals++;
+  }
+
+  refused(trigger: string, event: number): void {
+    const refusals = this.refusals.get(trigger);
+    if (!refusals?.has(event)) refusals?.set(event, this.now());
   }
 
   countLeftToTimeOut(trigger: string, event: number): void {

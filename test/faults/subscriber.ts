@@ -144,6 +144,7 @@ export class Subscriber {
         socket.end('HTTP/7.7 two hundred\r\n\0\r\n\r\nwhat?\r\n');
         return null;
       case 'redirect':
+        ledger.refused(this.#options.trigger, event);
         return notWell(response.writeHead(307, { location: 'http://127.0.0.1:9/elsewhere' }));
       case 'refuse':
         return notWell(response.writeHead(503, { 'retry-after': '1' }));
