@@ -25,8 +25,8 @@ export interface SubscriberOptions {
   readonly answersAfterMs: number;
 }
 
-/** Between two bytes, in milliseconds. */
-const dribbleMs = 100;
+/** Between two bytes, in milliseconds: a whole answer of 59 bytes is within the 4 s of a moody trigger. */
+const dribbleMs = 50;
 /** Up and down times of one that flaps, in milliseconds. */
 const flapMs = 700;
 const hugeBytes = 100 * 1_048_576;
@@ -182,10 +182,10 @@ async function notWell(response: ServerResponse): Promise<null> {
 }
 
 async function dribbleWell(socket: IncomingMessage['socket'], now: () => number): Promise<number | null> {
-  const isWhole = await dribble(socket, status.subarray(0, -1));
+  const isTaken = await dribble(socket, status.subarray(0, -1));
   const lastByteMs = now();
-  const isTaken = isWhole && (await dribble(socket, status.subarray(-1)));
-  socket.end();
+  // Who has it may close the connection at once.
+  socket.end(status.subarray(-1));
   return isTaken ? lastByteMs : null;
 }
 

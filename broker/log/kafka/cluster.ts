@@ -66,12 +66,9 @@ export class Cluster {
     this.#brokers.learn(answer.brokers);
     this.#controller = answer.controllerId;
     const readAtMs = this.#clock.monotonic();
-    for (const { topic, topicErrorCode, partitionMetadata } of answer.topicMetadata) {
-      if (topicErrorCode !== code.none) this.#topics.delete(topic);
-      else {
-        const leaders = partitionMetadata.map(({ partitionId, leader }) => [partitionId, leader] as const);
-        this.#topics.set(topic, { leaders: new Map(leaders), readAtMs });
-      }
+    for (const one of answer.topicMetadata) {
+      if (one.topicErrorCode !== code.none) this.#topics.delete(one.topic);
+      else this.#topics.set(one.topic, { leaders: leadersIn(one), readAtMs });
     }
     return answer;
   }
@@ -204,8 +201,13 @@ export class Cluster {
     const { topicMetadata } = await this.metadata([topic]);
     const answer = topicMetadata.find((one) => one.topic === topic);
     requireNone(answer?.topicErrorCode ?? code.unknownTopicOrPartition, `topic ${topic}`);
-    return this.#topics.get(topic)?.leaders ?? new Map();
+    // Not what is kept: another question may have made it forget the topic by now.
+    return answer === undefined ? new Map() : leadersIn(answer);
   }
+}
+
+function leadersIn({ partitionMetadata }: Api['Metadata']['response']['topicMetadata'][number]): Map<number, number> {
+  return new Map(partitionMetadata.map(({ partitionId, leader }) => [partitionId, leader]));
 }
 
 const notTheCoordinator = new Set<number>([

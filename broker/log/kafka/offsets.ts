@@ -77,7 +77,7 @@ export function partitionOffsets(offsets: Offsets, topic: string): PartitionOffs
 
 /**
  * What a group has committed on topics, all that was ever acknowledged; partitions without a commit are left out.
- * @throws KafkaCodeError
+ * @throws KafkaCodeError, Error where the answer lacks a partition
  */
 export async function fetchCommits(
   cluster: Cluster,
@@ -97,6 +97,12 @@ export async function fetchCommits(
   };
   const answer = await cluster.toCoordinator(group, 'OffsetFetch', payload);
   cluster.requireCoordinated(group, answer.errorCode ?? code.none, `the commits of group ${group}`);
+  for (const { topic, partitions } of request) {
+    const answered = answer.responses.find((one) => one.topic === topic)?.partitions ?? [];
+    const lacking = partitions.find((partition) => !answered.some((one) => one.partition === partition));
+    // Read as "no commit" it would be read from its beginning again.
+    if (lacking !== undefined) throw new Error(`Kafka's answer lacks the commit of ${topic}[${lacking}]`);
+  }
   for (const { topic, partitions } of answer.responses) {
     const known: Commit[] = [];
     for (const { partition, offset, metadata, errorCode } of partitions) {

@@ -86,7 +86,12 @@ async function wholeTopics(
   own: readonly TopicPartitions[],
 ): Promise<TopicPartitions[]> {
   if (leads !== null) return [...leads.partitions].map(([topic, partitions]) => ({ topic, partitions }));
-  return Promise.all(own.map(async ({ topic }) => ({ topic, partitions: await cluster.partitions(topic) })));
+  return Promise.all(
+    own.map(async ({ topic, partitions }) => {
+      // Ours are among them even where the broker that was asked has not heard of the newest yet.
+      return { topic, partitions: [...new Set([...partitions, ...(await cluster.partitions(topic))])] };
+    }),
+  );
 }
 
 /** The commits that hold, and the starts where none does. */
