@@ -30,9 +30,19 @@ async function start(t: Test, options: StartOptions = {}) {
     await answer.body.dump();
     return `${answer.statusCode} ${answer.headers['posthorn-duplicates'] ?? '-'}`;
   };
+  /** Each when the append of the one before has begun: two that come together may be one append. */
+  const sendInTurn = async (...requests: string[][]): Promise<Promise<string>[]> => {
+    const answers: Promise<string>[] = [];
+    for (const ids of requests) {
+      const before = ingress.log.appends.length;
+      answers.push(send(...ids));
+      await until(() => ingress.log.appends.length > before, `${ids} to have come`);
+    }
+    return answers;
+  };
   /** The ids of the events that the log has. Data in JSON is in quotes. */
   const held = () => ingress.log.held.map((data) => data.replaceAll('"', ''));
-  return Object.assign(ingress, { send, held });
+  return Object.assign(ingress, { send, sendInTurn, held });
 }
 
 t.test('an event that comes again is answered 202, says so, and is appended once', async (t) => {
@@ -88,12 +98,11 @@ t.test('a duplicate is answered no sooner than the append of the first is durabl
 });
 
 t.test('while the log is away, those that wait for the first are refused as it is, and nothing is known', async (t) => {
-  const { send, held, log } = await start(t);
+  const { send, sendInTurn, held, log } = await start(t);
   log.answer = 'wait';
   const first = send('1');
   await until(() => log.appends.length === 1, 'the append of the first has begun');
-  const again = [send('1', '2'), send('1', '3')];
-  await until(() => log.appends.length === 3, 'they have come');
+  const again = await sendInTurn(['1', '2'], ['1', '3']);
   log.appends[0]?.reject(new LogUnavailableError('no leader'));
   log.appends[1]?.resolve();
   log.appends[2]?.resolve();
@@ -105,12 +114,11 @@ t.test('while the log is away, those that wait for the first are refused as it i
 });
 
 t.test('where the first fails for another reason, one that waits for it is appended itself', async (t) => {
-  const { send, held, log } = await start(t);
+  const { send, sendInTurn, held, log } = await start(t);
   log.answer = 'wait';
   const first = send('1');
   await until(() => log.appends.length === 1, 'the append of the first has begun');
-  const again = [send('1', '2'), send('1', '3')];
-  await until(() => log.appends.length === 3, 'they have come');
+  const again = await sendInTurn(['1', '2'], ['1', '3']);
   log.answer = (append) => append.resolve();
   log.appends[1]?.resolve();
   log.appends[2]?.resolve();
