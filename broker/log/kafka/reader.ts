@@ -21,8 +21,7 @@ const idleAfterMs = 10_000;
 const idleMaxWaitMs = 1_000;
 
 /**
- * A single larger batch comes whole. A quarter of what Kafka's own consumer asks for: as fast here, and 50 MiB less
- * under full load.
+ * A single larger batch comes whole. A quarter of what Kafka's own consumer asks for: some 50 MiB less under full load.
  */
 const partitionBytesMax = 262_144;
 const bytesMax = 2 * 1_048_576;
