@@ -1,6 +1,7 @@
 import t from 'tap';
 import { brokerTopics } from '../../broker/topics.ts';
-import { untilBrokersHaveReadAll } from '../support/closed-connections.ts';
+import { untilAllIsRead } from '../support/closed-connections.ts';
+import { kafkaBrokers } from '../support/kafka.ts';
 import { Ledger, sendNumbered } from '../support/ledger.ts';
 import { type LogUnderTest, onBothLogs } from '../support/logs.ts';
 import { type PosthornProcess, startPosthorn } from '../support/posthorn.ts';
@@ -25,6 +26,7 @@ onBothLogs(`${events} events to 3 triggers over ${kills} SIGKILLs: none is missi
     if (line.level !== 'info') warnings.push(line);
     return true;
   };
+  const servers = [...sinks.map(({ url }) => url), ...(log.kind === 'kafka' ? await kafkaBrokers() : [])];
   const start = (): Promise<PosthornProcess> => startPosthorn(log.args, {}, { onLine });
   let posthorn = await start();
   t.teardown(() => posthorn.kill());
@@ -42,7 +44,7 @@ onBothLogs(`${events} events to 3 triggers over ${kills} SIGKILLs: none is missi
     await until(() => arrivals().size >= moment, `${moment} events to arrive`, 120_000);
     await posthorn.kill();
     moments.push(moment);
-    if (log.kind === 'kafka') await untilBrokersHaveReadAll();
+    await untilAllIsRead(servers);
     for (const [event, deliveries] of await unsettledDeliveries(log)) {
       // What was taken over by the retry topic, and that not committed, stands in both lanes and arrives from both.
       const repeated = arrivals().has(event) ? deliveries : deliveries - 1;
