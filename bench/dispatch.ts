@@ -1,7 +1,6 @@
-import { type BacklogFigures, measureBacklog } from './lib/backlog.ts';
+import { type BacklogFigures, measureInTurn } from './lib/backlog.ts';
 import { bareLoop, type Contestant, peer, posthorn } from './lib/contestant.ts';
 import { type BenchOptions, quickEvents } from './lib/line.ts';
-import { Samples } from './lib/samples.ts';
 
 /** What the bare loop and Posthorn were to do side by side: 28,000 of its 33,000 deliveries a second. */
 const shareMin = 28 / 33;
@@ -10,23 +9,15 @@ const memoryMaxMiB = 300;
 
 /** Deliveries a second, their CPU and memory, of one trigger from a full topic: beside the bare loop in the same run. */
 export async function dispatch(options: BenchOptions): Promise<void> {
-  const { brokers, rounds, isQuick, report, signal } = options;
+  const { rounds, isQuick, report } = options;
   const events = isQuick ? quickEvents : 100_000;
   const ours = posthorn();
   const contestants = [bareLoop, ours, ...(options.peer === undefined ? [] : [peer(options.peer)])];
-  const results = new Samples<Contestant, keyof BacklogFigures>();
-  for (let round = 1; round <= rounds; round++) {
-    for (const contestant of contestants) {
-      signal.throwIfAborted();
-      const figures = await measureBacklog(brokers, contestant, { events });
-      results.add(contestant, figures);
-      report.say(
-        `round ${round}, ${contestant.name}: ${Math.round(figures.perSecond)} deliveries/s, ` +
-          `${figures.cpuPer100k.toFixed(2)} CPU s per 100k, ${Math.round(figures.peakMiB)} MiB at its peak`,
-      );
-    }
-  }
-  const of = (contestant: Contestant, figure: keyof BacklogFigures): number => results.median(contestant, figure);
+  const results = await measureInTurn(
+    options,
+    contestants.map((contestant) => ({ contestant, events })),
+  );
+  const of = ({ name }: Contestant, figure: keyof BacklogFigures): number => results.median(name, figure);
   report.say(
     `\nMedians of ${rounds} rounds, ${events} events of 1 KB, 8 partitions, one trigger, an instant subscriber.\n`,
   );
@@ -51,13 +42,13 @@ export async function dispatch(options: BenchOptions): Promise<void> {
   const row = ours.name;
   report.target(
     "CPU, times the bare loop's",
-    of(ours, 'cpuPer100k') / of(bareLoop, 'cpuPer100k'),
+    results.ratio(ours.name, bareLoop.name, 'cpuPer100k'),
     { atMost: cpuRatioMax },
     { digits: 2, marks: [{ column: cpu, row, at: cpuRatioMax * of(bareLoop, 'cpuPer100k') }] },
   );
   report.target(
     "deliveries/s, times the bare loop's",
-    of(ours, 'perSecond') / of(bareLoop, 'perSecond'),
+    results.ratio(ours.name, bareLoop.name, 'perSecond'),
     { atLeast: shareMin },
     { digits: 2, marks: [{ column: rate, row, at: shareMin * of(bareLoop, 'perSecond') }] },
   );

@@ -1,7 +1,6 @@
-import { type BacklogFigures, measureBacklog } from './lib/backlog.ts';
+import { measureInTurn } from './lib/backlog.ts';
 import { posthorn } from './lib/contestant.ts';
 import { type BenchOptions, quickEvents } from './lib/line.ts';
-import { Samples } from './lib/samples.ts';
 
 /** Knative's Kafka Broker delivers this many ordered events a second, a ceiling (measured apart, on such a machine). */
 const knativePerSecond = 250;
@@ -17,19 +16,17 @@ const variants = [
 ] as const;
 
 /** Deliveries a second of an ordered trigger with many keys to an instant handler, beside an unordered one. */
-export async function ordered({ brokers, rounds, isQuick, report, signal }: BenchOptions): Promise<void> {
+export async function ordered(options: BenchOptions): Promise<void> {
+  const { rounds, isQuick, report } = options;
   const events = isQuick ? quickEvents : 60_000;
   const keys = isQuick ? 1_000 : 10_000;
-  const results = new Samples<string, keyof BacklogFigures>();
-  for (let round = 1; round <= rounds; round++) {
-    for (const { name, order, failKey } of variants) {
-      signal.throwIfAborted();
+  const results = await measureInTurn(
+    options,
+    variants.map(({ name, order, failKey }) => {
       const annotations = { 'kafka.eventing.knative.dev/delivery.order': order };
-      const figures = await measureBacklog(brokers, posthorn({ name, annotations }), { events, keys, failKey });
-      results.add(name, figures);
-      report.say(`round ${round}, ${name}: ${Math.round(figures.perSecond)} deliveries/s`);
-    }
-  }
+      return { contestant: posthorn({ name, annotations }), events, keys, failKey };
+    }),
+  );
   report.say(
     `\nMedians of ${rounds} rounds, ${events} events of 1 KB over ${keys} keys and 8 partitions, one trigger.\n`,
   );
@@ -50,7 +47,7 @@ export async function ordered({ brokers, rounds, isQuick, report, signal }: Benc
   const of = (name: string): number => results.median(name, 'perSecond');
   report.target(
     'ordered, times unordered',
-    of(ordering) / of(unordered),
+    results.ratio(ordering, unordered, 'perSecond'),
     { atLeast: shareMin },
     { digits: 2, marks: [{ column: rate, row: ordering, at: shareMin * of(unordered) }] },
   );
@@ -62,7 +59,7 @@ export async function ordered({ brokers, rounds, isQuick, report, signal }: Benc
   );
   report.target(
     'the others beside one failing key, times their rate without',
-    of(failing) / of(ordering),
+    results.ratio(failing, ordering, 'perSecond'),
     { atLeast: failingShareMin },
     { digits: 2, marks: [{ column: rate, row: failing, at: failingShareMin * of(ordering) }] },
   );

@@ -1,8 +1,7 @@
-import { type BacklogFigures, measureBacklog } from './lib/backlog.ts';
+import { type BacklogFigures, measureBacklog, measureInTurn } from './lib/backlog.ts';
 import { posthorn } from './lib/contestant.ts';
 import { type BenchOptions, quickEvents } from './lib/line.ts';
 import { busyShare, isOfCommit, withProfile } from './lib/profile.ts';
-import { Samples } from './lib/samples.ts';
 
 /** CPU beside that with one trigger. */
 const ratioMax = new Map([
@@ -12,21 +11,14 @@ const ratioMax = new Map([
 const memoryMaxMiB = 350;
 
 /** What an event costs end to end beside T triggers, of which it matches one. */
-export async function triggers({ brokers, rounds, isQuick, report, signal }: BenchOptions): Promise<void> {
+export async function triggers(options: BenchOptions): Promise<void> {
+  const { brokers, rounds, isQuick, report, signal } = options;
   const events = isQuick ? quickEvents : 60_000;
   const counts = isQuick ? [1, 10] : [1, 100, 1_000, 10_000];
-  const results = new Samples<number, keyof BacklogFigures>();
-  for (let round = 1; round <= rounds; round++) {
-    for (const count of counts) {
-      signal.throwIfAborted();
-      const figures = await measureBacklog(brokers, posthorn({ otherTriggers: count - 1 }), { events });
-      results.add(count, figures);
-      report.say(
-        `round ${round}, ${count} triggers: ${Math.round(figures.perSecond)} deliveries/s, ` +
-          `${figures.cpuPer100k.toFixed(2)} CPU s per 100k, ${Math.round(figures.peakMiB)} MiB at its peak`,
-      );
-    }
-  }
+  const results = await measureInTurn(
+    options,
+    counts.map((count) => ({ contestant: posthorn({ name: nameOf(count), otherTriggers: count - 1 }), events })),
+  );
   // A round apart, as a profile costs time itself.
   const commits = new Map<number, number>();
   for (const count of isQuick ? counts.slice(-1) : counts) {
@@ -36,7 +28,7 @@ export async function triggers({ brokers, rounds, isQuick, report, signal }: Ben
     );
     commits.set(count, 100 * busyShare(profile, isOfCommit));
   }
-  const of = (count: number, figure: keyof BacklogFigures): number => results.median(count, figure);
+  const of = (count: number, figure: keyof BacklogFigures): number => results.median(nameOf(count), figure);
   report.say(
     `\nMedians of ${rounds} rounds, ${events} events of 1 KB, each for one of the triggers. The commits' share of the CPU ` +
       'is that of one more round with a profile: gathering and packing the settled offsets, and OffsetCommit.\n',
@@ -65,7 +57,7 @@ export async function triggers({ brokers, rounds, isQuick, report, signal }: Ben
     if (!counts.includes(count)) continue;
     report.target(
       `CPU beside ${count} triggers, times that with one`,
-      of(count, 'cpuPer100k') / of(1, 'cpuPer100k'),
+      results.ratio(nameOf(count), nameOf(1), 'cpuPer100k'),
       { atMost: most },
       { digits: 2, marks: [{ column: cpu, row: String(count), at: most * of(1, 'cpuPer100k') }] },
     );
@@ -73,4 +65,8 @@ export async function triggers({ brokers, rounds, isQuick, report, signal }: Ben
   if (!counts.includes(1_000)) return;
   const marks = [{ column: memory, row: '1000', at: memoryMaxMiB }];
   report.target('peak memory with 1,000 triggers, MiB', of(1_000, 'peakMiB'), { below: memoryMaxMiB }, { marks });
+}
+
+function nameOf(count: number): string {
+  return `${count} triggers`;
 }

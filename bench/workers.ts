@@ -1,27 +1,19 @@
-import { type BacklogFigures, measureBacklog } from './lib/backlog.ts';
+import { measureInTurn } from './lib/backlog.ts';
 import { posthorn } from './lib/contestant.ts';
 import { type BenchOptions, quickEvents } from './lib/line.ts';
-import { Samples } from './lib/samples.ts';
 
 const cpuRatioMax = 1.1;
 const [one, two] = ['one worker', 'two workers'] as const;
 const contestants = [posthorn({ name: one }), posthorn({ name: two, workers: 2 })];
 
 /** `posthorn serve --workers 2` beside one process, on the same work: what a delivery costs over all processes. */
-export async function workers({ brokers, rounds, isQuick, report, signal }: BenchOptions): Promise<void> {
+export async function workers(options: BenchOptions): Promise<void> {
+  const { rounds, isQuick, report } = options;
   const events = isQuick ? quickEvents : 100_000;
-  const results = new Samples<string, keyof BacklogFigures>();
-  for (let round = 1; round <= rounds; round++) {
-    for (const contestant of contestants) {
-      signal.throwIfAborted();
-      const figures = await measureBacklog(brokers, contestant, { events });
-      results.add(contestant.name, figures);
-      report.say(
-        `round ${round}, ${contestant.name}: ${Math.round(figures.perSecond)} deliveries/s, ` +
-          `${figures.cpuPer100k.toFixed(2)} CPU s per 100k`,
-      );
-    }
-  }
+  const results = await measureInTurn(
+    options,
+    contestants.map((contestant) => ({ contestant, events })),
+  );
   report.say(
     `\nMedians of ${rounds} rounds, ${events} events of 1 KB, 8 partitions, one trigger, an instant subscriber. ` +
       'CPU and memory are of all processes together.\n',
@@ -43,11 +35,10 @@ export async function workers({ brokers, rounds, isQuick, report, signal }: Benc
     ]),
   );
   report.say();
-  const ofOne = results.median(one, 'cpuPer100k');
   report.target(
     "CPU of two workers, times one's",
-    results.median(two, 'cpuPer100k') / ofOne,
+    results.ratio(two, one, 'cpuPer100k'),
     { atMost: cpuRatioMax },
-    { digits: 2, marks: [{ column: cpu, row: two, at: cpuRatioMax * ofOne }] },
+    { digits: 2, marks: [{ column: cpu, row: two, at: cpuRatioMax * results.median(one, 'cpuPer100k') }] },
   );
 }

@@ -2,8 +2,10 @@ import { until } from '../../test/support/until.ts';
 import { SinkProcess } from '../traffic/sink.ts';
 import type { Contestant, Running } from './contestant.ts';
 import { peakMiB, per100k } from './figures.ts';
+import type { BenchOptions } from './line.ts';
 import { openKafka } from './logs.ts';
 import { within } from './pause.ts';
+import { Samples } from './samples.ts';
 import { fillTopic } from './topic.ts';
 
 export interface Backlog {
@@ -23,6 +25,34 @@ export interface BacklogFigures {
   readonly cpuPer100k: number;
   readonly sinkCpuPer100k: number;
   readonly peakMiB: number;
+}
+
+export interface Subject extends Backlog {
+  readonly contestant: Contestant;
+}
+
+/**
+ * Measures them in turn, in as many rounds as there are to be: back and forth, so that none is always the first after
+ * the machine has slowed down. The figures are by the names of the contestants.
+ * @throws Error as `measureBacklog`
+ */
+export async function measureInTurn(
+  { brokers, rounds, report, signal }: BenchOptions,
+  subjects: readonly Subject[],
+): Promise<Samples<string, keyof BacklogFigures>> {
+  const results = new Samples<string, keyof BacklogFigures>();
+  for (let round = 1; round <= rounds; round++) {
+    for (const { contestant, ...backlog } of round % 2 === 1 ? subjects : subjects.toReversed()) {
+      signal.throwIfAborted();
+      const figures = await measureBacklog(brokers, contestant, backlog);
+      results.add(contestant.name, figures);
+      report.say(
+        `round ${round}, ${contestant.name}: ${Math.round(figures.perSecond)} deliveries/s, ` +
+          `${figures.cpuPer100k.toFixed(2)} CPU s per 100k, ${Math.round(figures.peakMiB)} MiB at its peak`,
+      );
+    }
+  }
+  return results;
 }
 
 /** After this a backlog is not delivered any more, in milliseconds. */

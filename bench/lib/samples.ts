@@ -15,6 +15,15 @@ export class Samples<Key, Figure extends string> {
     return median(this.of(key, figure));
   }
 
+  /**
+   * How many times the other's: the median of each round's own ratio, since the machine is slower for minutes at times,
+   * for both of them.
+   */
+  ratio(key: Key, to: Key, figure: Figure): number {
+    const reference = this.of(to, figure);
+    return median(this.of(key, figure).map((one, round) => one / (reference[round] ?? Number.NaN)));
+  }
+
   /** In the order of the rounds. */
   of(key: Key, figure: Figure): number[] {
     return (this.#all.get(key) ?? []).map((one) => one[figure]);
