@@ -3,6 +3,8 @@ import { LogUnavailableError, RecordTooLargeError } from '../../broker/log/error
 import { Appender, type AppenderOptions } from '../../broker/log/kafka/append.ts';
 import { kafkajsVersion } from '../../broker/log/kafka/kafkajs.ts';
 import { Outage } from '../../broker/log/kafka/outage.ts';
+import type { ProduceRequest } from '../../broker/log/kafka/produce.ts';
+import { decodeRecordSet } from '../../broker/log/kafka/record-batch.ts';
 import { systemClock } from '../../runtime/clock.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 import { silent } from '../support/silent.ts';
@@ -26,20 +28,16 @@ interface Request {
 function scripted(script: readonly (readonly Answer[] | Error)[], options: Partial<AppenderOptions> = {}) {
   const requests: Request[] = [];
   const answers = [...script];
-  const toLeader: unknown = async (_question: unknown, _api: string, payload: ProducePayload) => {
-    for (const { partitions } of payload.topicData) {
-      for (const { partition, messages } of partitions) {
-        requests.push({ partition, values: messages.map(({ value }) => String(value)) });
-      }
-    }
+  const toLeader: unknown = async (_question: unknown, _api: string, { partition, batch }: ProduceRequest) => {
+    const { records } = await decodeRecordSet(batch, 0, []);
+    requests.push({ partition, values: records.map(({ value }) => String(value)) });
     const answer = answers.shift();
     if (answer === undefined) return new Promise(() => {});
     if (answer instanceof Error) throw answer;
-    const topics = answer.map(({ topic = 'events', partition = 0, errorCode = 0, offset = 7 }) => ({
-      topicName: topic,
-      partitions: [{ partition, errorCode, baseOffset: String(offset) }],
-    }));
-    return { topics };
+    const partitions = answer.map(({ topic = 'events', partition = 0, errorCode = 0, offset = 7 }) => {
+      return { topic, partition, errorCode, baseOffset: offset };
+    });
+    return { partitions };
   };
   const appender = new Appender({
     cluster: { toLeader, forgetTopic: () => {} } as AppenderOptions['cluster'],
@@ -51,10 +49,6 @@ function scripted(script: readonly (readonly Answer[] | Error)[], options: Parti
     ...options,
   });
   return { appender, requests };
-}
-
-interface ProducePayload {
-  topicData: { partitions: { partition: number; messages: { value: Buffer }[] }[] }[];
 }
 
 t.test('an answer that is not about exactly the partition is no success: the records are sent again', async (t) => {

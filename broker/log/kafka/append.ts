@@ -4,8 +4,8 @@ import { LogUnavailableError, RecordTooLargeError } from '../errors.ts';
 import { encodedBytes, type NewRecord } from '../log.ts';
 import type { Cluster } from './cluster.ts';
 import { beforeDeadline, code, KafkaCodeError, persist } from './kafka-error.ts';
-import type { KafkajsMessage } from './kafkajs-api.ts';
 import type { Outage } from './outage.ts';
+import { encodeRecordBatch } from './produce.ts';
 
 /** How long a leader may wait for its replicas in one attempt, in milliseconds. Below the request timeout. */
 const acknowledgeTimeoutMs = 8_000;
@@ -17,6 +17,14 @@ export interface AppenderOptions {
   readonly logger: Logger;
   readonly outage: Outage;
   maxMessageBytes(topic: string): Promise<number>;
+}
+
+interface Append {
+  readonly records: readonly NewRecord[];
+  /** The time of records that have none. */
+  readonly nowMs: number;
+  /** On the monotonic clock. */
+  readonly deadlineMs: number;
 }
 
 /**
@@ -44,12 +52,11 @@ export class Appender {
     const { clock, appendTimeoutMs } = this.#options;
     const deadlineMs = clock.monotonic() + appendTimeoutMs;
     const nowMs = clock.now();
-    const messages = records.map((record) => toMessage(record, nowMs));
     const key = `${topic}[${partition}]`;
     const before = this.#tails.get(key);
     const mine = (async () => {
       await before?.catch(() => {});
-      return this.#send(topic, partition, messages, records, deadlineMs);
+      return this.#send(topic, partition, { records, nowMs, deadlineMs });
     })();
     this.#tails.set(key, mine);
     try {
@@ -64,14 +71,9 @@ export class Appender {
     this.#closed = true;
   }
 
-  async #send(
-    topic: string,
-    partition: number,
-    messages: readonly KafkajsMessage[],
-    records: readonly NewRecord[],
-    deadlineMs: number,
-  ): Promise<number> {
+  async #send(topic: string, partition: number, { records, nowMs, deadlineMs }: Append): Promise<number> {
     const { clock, logger, outage } = this.#options;
+    const batch = encodeRecordBatch(records, nowMs);
     const what = `appending to ${topic}[${partition}]`;
     try {
       return await beforeDeadline(
@@ -81,7 +83,7 @@ export class Appender {
         () =>
           persist({ what, topic, deadlineMs, clock, logger, outage }, async () => {
             if (this.#closed) throw new LogUnavailableError('the log is closed');
-            return this.#attempt(topic, partition, messages);
+            return this.#attempt(topic, partition, batch);
           }),
       );
     } catch (error) {
@@ -91,16 +93,13 @@ export class Appender {
     }
   }
 
-  async #attempt(topic: string, partition: number, messages: readonly KafkajsMessage[]): Promise<number> {
-    const { topics } = await this.#cluster.toLeader({ topic, partition }, 'Produce', {
-      acks: -1,
-      timeout: acknowledgeTimeoutMs,
-      topicData: [{ topic, partitions: [{ partition, messages }] }],
+  async #attempt(topic: string, partition: number, batch: Buffer): Promise<number> {
+    const { partitions } = await this.#cluster.toLeader({ topic, partition }, 'Produce', {
+      ...{ acks: -1, timeout: acknowledgeTimeoutMs },
+      ...{ topic, partition, batch },
     });
-    const [answer, ...more] = topics.flatMap(({ topicName, partitions }) =>
-      partitions.map((one) => ({ ...one, topicName })),
-    );
-    if (answer === undefined || more.length > 0 || answer.topicName !== topic || answer.partition !== partition) {
+    const [answer, ...more] = partitions;
+    if (answer === undefined || more.length > 0 || answer.topic !== topic || answer.partition !== partition) {
       this.#cluster.forgetTopic(topic);
       throw new Error(`the answer is not about ${topic}[${partition}] alone`);
     }
@@ -108,7 +107,7 @@ export class Appender {
       this.#cluster.forgetTopic(topic);
       throw new KafkaCodeError(answer.errorCode, `${topic}[${partition}]`);
     }
-    return Number(answer.baseOffset);
+    return answer.baseOffset;
   }
 }
 
@@ -116,8 +115,4 @@ function isTooLarge(error: unknown): boolean {
   return (
     error instanceof KafkaCodeError && (error.code === code.messageTooLarge || error.code === code.recordListTooLarge)
   );
-}
-
-function toMessage({ key, value, headers, timestampMs }: NewRecord, nowMs: number): KafkajsMessage {
-  return { key, value, headers, timestamp: String(timestampMs ?? nowMs) };
 }

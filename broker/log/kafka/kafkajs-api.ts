@@ -1,3 +1,6 @@
+import type { OffsetFetchAnswer, OffsetFetchRequest } from './offset-fetch.ts';
+import type { ProduceAnswer, ProduceRequest } from './produce.ts';
+
 /** The requests that we send, as kafkajs takes and gives them: offsets are decimal strings. */
 export interface Api {
   Metadata: {
@@ -13,22 +16,7 @@ export interface Api {
       }[];
     };
   };
-  Produce: {
-    request: {
-      acks: -1;
-      timeout: number;
-      topicData: readonly {
-        topic: string;
-        partitions: readonly { partition: number; messages: readonly KafkajsMessage[] }[];
-      }[];
-    };
-    response: {
-      topics: readonly {
-        topicName: string;
-        partitions: readonly { partition: number; errorCode: number; baseOffset: string }[];
-      }[];
-    };
-  };
+  Produce: { request: ProduceRequest; response: ProduceAnswer };
   Fetch: {
     request: {
       replicaId: -1;
@@ -71,19 +59,7 @@ export interface Api {
       responses: readonly { topic: string; partitions: readonly { partition: number; errorCode: number }[] }[];
     };
   };
-  OffsetFetch: {
-    request: {
-      groupId: string;
-      topics: readonly { topic: string; partitions: readonly { partition: number }[] }[];
-    };
-    response: {
-      errorCode?: number;
-      responses: readonly {
-        topic: string;
-        partitions: readonly { partition: number; offset: string; metadata: string | null; errorCode: number }[];
-      }[];
-    };
-  };
+  OffsetFetch: { request: OffsetFetchRequest; response: OffsetFetchAnswer };
   GroupCoordinator: {
     request: { coordinatorKey: string; groupId: string; coordinatorType: 0 };
     response: { errorCode: number; coordinator: { nodeId: number; host: string; port: number } };
@@ -160,12 +136,4 @@ export interface Api {
     request: readonly string[];
     response: { results: readonly { groupId: string; errorCode: number }[] };
   };
-}
-
-export interface KafkajsMessage {
-  readonly key: Buffer | null;
-  readonly value: Buffer | null;
-  readonly headers: Readonly<Record<string, string | Buffer | readonly (string | Buffer)[]>>;
-  /** Milliseconds since 1970, decimal. */
-  readonly timestamp: string;
 }

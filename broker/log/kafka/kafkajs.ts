@@ -3,11 +3,12 @@ import type { Socket } from 'node:net';
 import type { ConnectionOptions as TlsOptions } from 'node:tls';
 import type { SASLOptions } from 'kafkajs';
 import type { Api } from './kafkajs-api.ts';
-import { decodeOffsetFetch, encodeOffsetFetch, type OffsetFetchRequest, offsetFetchVersion } from './offset-fetch.ts';
+import { decodeOffsetFetch, encodeOffsetFetch, offsetFetchVersion } from './offset-fetch.ts';
+import { decodeProduce, encodeProduce, produceVersion } from './produce.ts';
 
 /**
  * The one file that reaches into kafkajs (2.2.4, pinned by the test of its version). Of kafkajs we use the connection
- * (TLS, SASL, request queue, timeouts) and the encoding of requests and answers, not its Producer, Consumer and Admin:
+ * (TLS, SASL, request queue, timeouts) and the encoding of most requests and answers, not its Producer, Consumer and Admin:
  * - a Producer says success where nothing was written (an empty answer, for a partition that its cached metadata
  *   lacks), repeats by rules of its own, and can't be told to look for the leader anew;
  * - a Consumer commits -1 and jumps when a position is gone, retries a commit under a later generation than the one
@@ -33,28 +34,44 @@ const protocolError = require('kafkajs/src/protocol/error.js') as {
   createErrorFromCode(code: number): { type: string; message: string; retriable: boolean };
 };
 
-/** OffsetFetch in the version that leaves out no acknowledged commit, where the broker has it. */
-const offsetFetch: RequestDefinition = {
-  versions: [String(offsetFetchVersion)],
-  protocol({ version }) {
-    if (version >= offsetFetchVersion) return stableOffsetFetch;
-    const { versions = [], protocol } = requests.OffsetFetch ?? {};
-    const known = protocol?.({ version: Math.min(version, Math.max(...versions.map(Number))) });
-    if (known === undefined) throw new Error(`kafkajs has no OffsetFetch in version ${version}`);
-    return known;
+/** Requests that are written and read by us, where the broker has these versions. */
+const ownRequests: Partial<Record<keyof Api, RequestDefinition>> = {
+  Produce: {
+    versions: [String(produceVersion)],
+    protocol: () => ownRequest('Produce', produceVersion, encodeProduce, decodeProduce),
+  },
+  // In the version that leaves out no acknowledged commit; else in the newest that kafkajs and the broker have.
+  OffsetFetch: {
+    versions: [String(offsetFetchVersion)],
+    protocol({ version }) {
+      if (version >= offsetFetchVersion) {
+        return ownRequest('OffsetFetch', offsetFetchVersion, encodeOffsetFetch, decodeOffsetFetch);
+      }
+      const { versions = [], protocol } = requests.OffsetFetch ?? {};
+      const known = protocol?.({ version: Math.min(version, Math.max(...versions.map(Number))) });
+      if (known === undefined) throw new Error(`kafkajs has no OffsetFetch in version ${version}`);
+      return known;
+    },
   },
 };
 
-function stableOffsetFetch(payload: unknown): ProtocolRequest {
-  const bytes = encodeOffsetFetch(payload as OffsetFetchRequest);
-  return {
+function ownRequest<N extends keyof Api>(
+  apiName: N,
+  apiVersion: number,
+  encode: (payload: Api[N]['request']) => Buffer,
+  decode: (raw: Buffer) => Api[N]['response'],
+): (payload: unknown) => ProtocolRequest {
+  return (payload) => ({
     request: {
-      ...{ apiKey: apiKeys.OffsetFetch ?? -1, apiVersion: offsetFetchVersion, apiName: 'OffsetFetch' },
-      // All that is asked of kafkajs's Encoder.
-      encode: async () => ({ buf: bytes, buffer: bytes }),
+      ...{ apiKey: apiKeys[apiName] ?? -1, apiVersion, apiName },
+      async encode() {
+        const bytes = encode(payload as Api[N]['request']);
+        // All that is asked of kafkajs's Encoder.
+        return { buf: bytes, buffer: bytes };
+      },
     },
-    response: { decode: async (raw) => decodeOffsetFetch(raw), parse: async (data) => data },
-  };
+    response: { decode: async (raw) => decode(raw), parse: async (data) => data },
+  });
 }
 
 /**
@@ -166,7 +183,7 @@ export class Connection {
    * first one hides the rest.
    */
   async send<N extends keyof Api>(api: N, payload: Api[N]['request'], decode?: Decode): Promise<Api[N]['response']> {
-    const make = this.#broker.lookupRequest(apiKeys[api] ?? -1, api === 'OffsetFetch' ? offsetFetch : requests[api]);
+    const make = this.#broker.lookupRequest(apiKeys[api] ?? -1, ownRequests[api] ?? requests[api]);
     const { request, response, requestTimeout } = make(payload);
     const answer = await this.#broker.connectionPool.send({
       request,
