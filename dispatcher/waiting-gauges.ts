@@ -3,7 +3,7 @@ import type { Metrics } from '../runtime/metrics.ts';
 import type { LaneReader } from './lane/reader.ts';
 
 interface GaugeOptions {
-  readonly log: Pick<Log, 'ranges'>;
+  readonly log: Pick<Log, 'ends'>;
   readonly metrics: Pick<Metrics, 'laneLagRecords' | 'lostRecords' | 'retryBacklogRecords'>;
 }
 
@@ -28,9 +28,9 @@ export class LagGauge {
     const { log, metrics } = this.#options;
     const shown = new Map<string, LagLabels>();
     for (const { group, topics, lane } of lanes) {
-      const ranges = new Map(await Promise.all(topics.map(async (topic) => [topic, await log.ranges(topic)] as const)));
+      const ends = new Map(await Promise.all(topics.map(async (topic) => [topic, await log.ends(topic)] as const)));
       for (const { topic, partition, position } of lane.positions()) {
-        const end = ranges.get(topic)?.find((range) => range.partition === partition)?.end ?? position;
+        const end = ends.get(topic)?.find((end) => end.partition === partition)?.offset ?? position;
         const labels = { group, topic, partition: String(partition) };
         metrics.laneLagRecords.set(labels, Math.max(0, end - position));
         // There from the start, at 0: an alert on an increase would miss a first one that came out of nothing.
@@ -78,7 +78,7 @@ export class BacklogGauge {
       // A topic on which nothing moves and nothing waits is not asked about: there may be thousands.
       const known = this.#measured.get(topic);
       const isQuiet = known?.position === position && known.backlog === 0;
-      const backlog = isQuiet ? 0 : Math.max(0, ((await log.ranges(topic))[0]?.end ?? position) - position);
+      const backlog = isQuiet ? 0 : Math.max(0, ((await log.ends(topic))[0]?.offset ?? position) - position);
       measured.set(topic, { position, backlog });
       const labels = this.#labelsOf(topic);
       if (!isQuiet && triggers.has(labels.trigger)) metrics.retryBacklogRecords.set(labels, backlog);

@@ -87,7 +87,7 @@ export class RegistryTopics {
 
   async #ends(topic: string): Promise<number[]> {
     const ends: number[] = [];
-    for (const { partition, end } of await this.#log.ranges(topic)) ends[partition] = end;
+    for (const { partition, offset } of await this.#log.ends(topic)) ends[partition] = offset;
     return Array.from(ends, (end) => end ?? 0);
   }
 

@@ -212,7 +212,7 @@ export class RegistryReader implements Registry {
   async #check(): Promise<void> {
     const check = ++this.#begun;
     const beganMs = this.#clock.monotonic();
-    const end = (await this.#log.ranges(this.#topic)).find((range) => range.partition === 0)?.end;
+    const end = (await this.#log.ends(this.#topic)).find(({ partition }) => partition === 0)?.offset;
     if (end === undefined) throw new LogUnavailableError(`${this.#topic} has no partition 0`);
     if (end < this.#position) {
       throw new LogUnavailableError(

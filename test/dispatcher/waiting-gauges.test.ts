@@ -8,9 +8,9 @@ t.test('what another process has by now is shown by that one alone', async (t) =
   const metrics = createMetrics();
   const asked: string[] = [];
   const log = {
-    async ranges(topic: string) {
+    async ends(topic: string) {
       asked.push(topic);
-      return [0, 1].map((partition) => ({ partition, start: 0, end: 10 }));
+      return [0, 1].map((partition) => ({ partition, offset: 10 }));
     },
   };
   let positions = [position('events', 0, 4), position('events', 1, 10)];

@@ -15,7 +15,7 @@ t.test(
     const line = shared(await openLog(t));
     const log = new Proxy(line.log, {
       get: (target, property) =>
-        error !== null && (property === 'ranges' || property === 'listTopics')
+        error !== null && (property === 'ends' || property === 'listTopics')
           ? () => Promise.reject(error)
           : Reflect.get(target, property),
     }) as Log;

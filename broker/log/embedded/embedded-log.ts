@@ -140,6 +140,10 @@ class EmbeddedLog implements Log {
     return this.#topics.get(topic).partitions.map(({ partition, start, end }) => ({ partition, start, end }));
   }
 
+  async ends(topic: string): Promise<PartitionOffset[]> {
+    return (await this.ranges(topic)).map(({ partition, end }) => ({ partition, offset: end }));
+  }
+
   async offsetsAt(topic: string, timestampMs: number): Promise<PartitionOffset[]> {
     const { partitions } = this.#topics.get(topic);
     const offsets = await this.#client.call('offsetsAt', { partitions: partitions.map((one) => one.id), timestampMs });

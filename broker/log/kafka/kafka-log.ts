@@ -60,7 +60,7 @@ const defaults = {
   /** Kafka allows no less than 6 s. A process that dies holds its partitions for this long, a slow one keeps them. */
   sessionTimeoutMs: 10_000,
   /** A rebalance begins for a member at most this much later. */
-  heartbeatMs: 500,
+  heartbeatMs: 1_000,
   growthCheckMs: 10_000,
 };
 
@@ -174,6 +174,13 @@ class KafkaLog implements Log {
         // Asked at the same time: a trim may come between.
         return { partition, start, end: Math.max(start, offsetOf(ends, topic, partition)) };
       });
+    });
+  }
+
+  ends(topic: string): Promise<PartitionOffset[]> {
+    return this.#ask(topic, 'the ends', async () => {
+      const partitions = await this.#cluster.freshPartitionsOf(topic);
+      return partitionOffsets(await listOffsets(this.#cluster, [{ topic, partitions }], latest), topic);
     });
   }
 

@@ -2,7 +2,7 @@ import type { Log } from '../../../broker/log/log.ts';
 import { type Case, counting, eventually, makeTopic, numbered, rangeOf, readAll, record, valuesOf } from './harness.ts';
 
 export const readCases: Record<string, Case> = {
-  async 'ranges tells start and end of every partition'(t, { log }) {
+  async 'ranges tells start and end of every partition, ends the end alone'(t, { log }) {
     const topic = await makeTopic(log, 3);
     await log.append(topic, 0, numbered(0, 4));
     await log.append(topic, 2, numbered(0, 1));
@@ -12,6 +12,11 @@ export const readCases: Record<string, Case> = {
       { partition: 1, start: 0, end: 0 },
       { partition: 2, start: 0, end: 1 },
     ]);
+    const ends = [...(await log.ends(topic))].sort((a, b) => a.partition - b.partition);
+    t.strictSame(
+      ends,
+      ranges.map(({ partition, end }) => ({ partition, offset: end })),
+    );
   },
 
   async 'read goes on where nextOffset says, and gives all records once'(t, { log }) {
