@@ -1,6 +1,7 @@
 import { createRequire } from 'node:module';
 import fc from 'fast-check';
 import t from 'tap';
+import { crc32c, portableCrc32c } from '../../broker/log/kafka/crc32c.ts';
 import { decodeProduce, encodeProduce, encodeRecordBatch } from '../../broker/log/kafka/produce.ts';
 import { decodeRecordSet } from '../../broker/log/kafka/record-batch.ts';
 import type { NewRecord } from '../../broker/log/log.ts';
@@ -14,7 +15,7 @@ const require = createRequire(import.meta.url);
 const { requests } = require('kafkajs/src/protocol/requests/index.js') as {
   requests: {
     Produce: {
-      protocol(wanted: { version: 3 }): (payload: object) => {
+      protocol(wanted: { version: 7 }): (payload: object) => {
         request: { encode(): Promise<{ buffer: Buffer }> };
       };
     };
@@ -23,7 +24,7 @@ const { requests } = require('kafkajs/src/protocol/requests/index.js') as {
 
 async function kafkajsEncodes(topic: string, partition: number, records: readonly NewRecord[]): Promise<Buffer> {
   const messages = records.map(({ timestampMs, ...record }) => ({ ...record, timestamp: String(timestampMs) }));
-  const produce = requests.Produce.protocol({ version: 3 });
+  const produce = requests.Produce.protocol({ version: 7 });
   const { request } = produce({
     // Of no idempotent producer, for which kafkajs has 0 by itself and Kafka's documentation -1.
     ...{ acks: -1, timeout: 8_000, producerEpoch: -1 },
@@ -59,7 +60,7 @@ t.test('the request is byte by byte that of kafkajs', async (t) => {
 t.test(
   'records have the times that they were given, earlier than the first too, and else that of the append',
   async (t) => {
-    const times = [nowMs, nowMs - 86_400_000, undefined, 0];
+    const times = [nowMs, nowMs - 86_400_000, undefined, 0.5];
     const plain = { key: null, value: null, headers: {} };
     const encoded = encodeRecordBatch(
       times.map((timestampMs) => (timestampMs === undefined ? plain : { ...plain, timestampMs })),
@@ -75,13 +76,14 @@ t.test(
   },
 );
 
-t.test('the answer has an error and the first offset for each partition', async (t) => {
+t.test('the answer has an error and the first offset for each partition, and how long to hold back', async (t) => {
   const partition = (number: number, error: number, offset: number): Buffer => {
-    const bytes = Buffer.alloc(22);
+    const bytes = Buffer.alloc(30);
     bytes.writeInt32BE(number);
     bytes.writeInt16BE(error, 4);
     bytes.writeBigInt64BE(BigInt(offset), 6);
     bytes.writeBigInt64BE(-1n, 14);
+    bytes.writeBigInt64BE(3n, 22);
     return bytes;
   };
   const count = (number: number): Buffer => Buffer.from([0, 0, 0, number]);
@@ -89,13 +91,20 @@ t.test('the answer has an error and the first offset for each partition', async 
     count(2),
     ...[Buffer.from('\0\x02ab'), count(2), partition(1, 0, 2 ** 40), partition(2, 6, -1)],
     ...[Buffer.from('\0\x01c'), count(0)],
-    count(0),
+    count(200),
   ]);
   t.strictSame(decodeProduce(answer), {
     partitions: [
       { topic: 'ab', partition: 1, errorCode: 0, baseOffset: 2 ** 40 },
       { topic: 'ab', partition: 2, errorCode: 6, baseOffset: -1 },
     ],
+    clientSideThrottleTime: 200,
   });
   t.throws(() => decodeProduce(answer.subarray(0, 30)), RangeError, 'one that is cut short is refused');
+});
+
+t.test('the checksum is the same with and without machine code', async (t) => {
+  t.not(crc32c, portableCrc32c, 'there is machine code for this platform');
+  t.equal(crc32c(Buffer.from('123456789')), 0xe3069283);
+  await fc.assert(fc.asyncProperty(bytes, async (some) => crc32c(some) === portableCrc32c(some)));
 });

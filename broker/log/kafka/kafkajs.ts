@@ -7,8 +7,9 @@ import { decodeOffsetFetch, encodeOffsetFetch, offsetFetchVersion } from './offs
 import { decodeProduce, encodeProduce, produceVersion } from './produce.ts';
 
 /**
- * The one file that reaches into kafkajs (2.2.4, pinned by the test of its version). Of kafkajs we use the connection
- * (TLS, SASL, request queue, timeouts) and the encoding of most requests and answers, not its Producer, Consumer and Admin:
+ * The one file that reaches into kafkajs (2.2.4, pinned by the test of its version), but for its checksum (crc32c.ts).
+ * Of kafkajs we use the connection (TLS, SASL, request queue, timeouts) and the encoding of most requests and answers,
+ * not its Producer, Consumer and Admin:
  * - a Producer says success where nothing was written (an empty answer, for a partition that its cached metadata
  *   lacks), repeats by rules of its own, and can't be told to look for the leader anew;
  * - a Consumer commits -1 and jumps when a position is gone, retries a commit under a later generation than the one
@@ -34,13 +35,17 @@ const protocolError = require('kafkajs/src/protocol/error.js') as {
   createErrorFromCode(code: number): { type: string; message: string; retriable: boolean };
 };
 
-/** Requests that are written and read by us, where the broker has these versions. */
+/** Requests that are written and read by us, in these versions. */
 const ownRequests: Partial<Record<keyof Api, RequestDefinition>> = {
   Produce: {
     versions: [String(produceVersion)],
-    protocol: () => ownRequest('Produce', produceVersion, encodeProduce, decodeProduce),
+    protocol({ version }) {
+      if (version < produceVersion)
+        throw new Error(`the broker has no Produce in version ${produceVersion} (Kafka 2.1)`);
+      return ownRequest('Produce', produceVersion, encodeProduce, decodeProduce);
+    },
   },
-  // In the version that leaves out no acknowledged commit; else in the newest that kafkajs and the broker have.
+  // The version that leaves out no acknowledged commit, where the broker has it; else the newest that kafkajs has, too.
   OffsetFetch: {
     versions: [String(offsetFetchVersion)],
     protocol({ version }) {

@@ -16,7 +16,7 @@ export type Offsets = ReadonlyMap<string, ReadonlyMap<number, number>>;
 
 /**
  * For each partition the offset of the first record of `timestampMs` or later, -1 for none; or `earliest`, `latest`.
- * @throws KafkaCodeError of the first partition that could not be answered for; ask again
+ * @throws KafkaCodeError of the first partition that could not be answered for, Error where the answer lacks one; ask again
  */
 export async function listOffsets(
   cluster: Cluster,
@@ -59,6 +59,12 @@ export async function listOffsets(
           known.set(partition, Number(offset));
         }
       }
+      for (const { topic, partitions } of request) {
+        const lacking = partitions.find(({ partition }) => offsets.get(topic)?.get(partition) === undefined);
+        if (lacking === undefined) continue;
+        forget();
+        throw lackingError(topic, lacking.partition);
+      }
     }),
   );
   return offsets;
@@ -66,8 +72,12 @@ export async function listOffsets(
 
 export function offsetOf(offsets: Offsets, topic: string, partition: number): number {
   const offset = offsets.get(topic)?.get(partition);
-  if (offset === undefined) throw new Error(`Kafka's answer lacks the offset of ${topic}[${partition}]`);
+  if (offset === undefined) throw lackingError(topic, partition);
   return offset;
+}
+
+function lackingError(topic: string, partition: number): Error {
+  return new Error(`Kafka's answer lacks the offset of ${topic}[${partition}]`);
 }
 
 export function partitionOffsets(offsets: Offsets, topic: string): PartitionOffset[] {
