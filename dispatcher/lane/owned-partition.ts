@@ -1,4 +1,4 @@
-import type { Assignment, TopicCommit, TopicPartition } from '../../broker/log/log.ts';
+import type { Assignment, LostRange, TopicCommit, TopicPartition } from '../../broker/log/log.ts';
 import type { RepeatBound } from '../repeat-bound.ts';
 import { Offsets } from '../settle.ts';
 import type { WindowPart } from './window.ts';
@@ -14,6 +14,8 @@ export class OwnedPartition implements TopicPartition, WindowPart {
   isDirty = true;
   /** The offset of the first record that was not taken for want of room; null if it is not held back. */
   heldAt: number | null = null;
+  /** What is below was settled, or lost, before the partition was ours. */
+  readonly #firstOffset: number;
   #isRevoked = false;
   /** Settled since the last commit began, by whose bound they count for. */
   #uncommitted: Counts = new Map();
@@ -25,6 +27,7 @@ export class OwnedPartition implements TopicPartition, WindowPart {
   constructor(assignment: Assignment) {
     this.topic = assignment.topic;
     this.partition = assignment.partition;
+    this.#firstOffset = assignment.offset;
     this.offsets = new Offsets(assignment, assignment.end);
   }
 
@@ -38,6 +41,16 @@ export class OwnedPartition implements TopicPartition, WindowPart {
     this.offsets.rejoin(assignment, assignment.end);
     // A commit of the previous owner may land after the join: the owner commits again, whatever has changed.
     this.isDirty = true;
+  }
+
+  /**
+   * What of a range that the log has deleted is not known to be settled; null if all is. After a rejoin the log offers
+   * again what has settled here meanwhile, and that may be trimmed before it is offered.
+   */
+  lostOf(range: LostRange): LostRange | null {
+    if (range.from < this.#firstOffset) return range;
+    const from = Math.max(range.from, this.offsets.position);
+    return from < range.to ? { ...range, from } : null;
   }
 
   settle(offset: number, bounds: readonly RepeatBound[]): void {

@@ -64,11 +64,11 @@ export class LaneReader {
   }
 
   async #consume(topics: readonly string[]): Promise<void> {
-    const { log, group, startAt, onLost, onDisturbed } = this.#options;
+    const { log, group, startAt, onDisturbed } = this.#options;
     const handler: ConsumerHandler = {
       assigned: (assignments, epoch) => this.#assigned(assignments, epoch),
       records: (batch) => this.#take(batch),
-      lost: onLost,
+      lost: (range) => this.#lost(range),
       disturbed: onDisturbed,
     };
     this.#isMoving = false;
@@ -186,6 +186,12 @@ export class LaneReader {
     owned.isDirty = true;
     this.#scheduleCommit();
     return taken;
+  }
+
+  #lost(range: LostRange): void {
+    const owned = this.#partitions.get(keyOf(range));
+    const lost = owned ? owned.lostOf(range) : range;
+    if (lost !== null) this.#options.onLost(lost);
   }
 
   #recordsMaxOf({ topic }: OwnedPartition): number | undefined {

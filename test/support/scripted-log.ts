@@ -3,6 +3,7 @@ import type {
   ConsumeOptions,
   Log,
   LogRecord,
+  LostRange,
   NewRecord,
   TopicCommit,
   TopicPartition,
@@ -61,6 +62,11 @@ export class ScriptedLog {
       partitions.map((one) => ({ topic: 'events', partition: 0, offset: 0, metadata: '', end: 10_000, ...one })),
       epoch,
     );
+  }
+
+  /** Tells that the log deleted what was not read yet. */
+  lose(range: LostRange): void {
+    this.#handler.lost(range);
   }
 
   /** Offers records and returns how many were taken. */
