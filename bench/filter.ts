@@ -245,7 +245,7 @@ async function applyOnes(most: number, { applies, warmApplies }: Sizes): Promise
 function memoryLog(records: readonly LogRecord[]): Log {
   return {
     sharedByProcesses: false,
-    ranges: async () => [{ partition: 0, start: 0, end: records.length }],
+    ends: async () => [{ partition: 0, offset: records.length }],
     read: async (_topic: string, _partition: number, from: number) => {
       const read = records.slice(from, from + 2_000);
       return { records: read, nextOffset: from + read.length };
