@@ -226,10 +226,7 @@ export class SharedLane {
    */
   #doOthersWait(busy?: Trigger): boolean {
     const { pipeline, registry } = this.#options;
-    const { triggers } = registry.snapshot();
-    // Asked for each delivery that has to wait, so that who is alone is not looked at further.
-    if (busy !== undefined && triggers.size === 1 && triggers.has(busy.uid)) return false;
-    const candidates = this.#reader.isHeld ? triggers.values() : this.#matched.triggers();
+    const candidates = this.#reader.isHeld ? registry.snapshot().triggers.values() : this.#matched.triggers();
     for (const trigger of candidates) {
       if (trigger.uid !== busy?.uid && trigger.lane === 'shared' && pipeline.limits.isIdle(trigger)) return true;
     }
