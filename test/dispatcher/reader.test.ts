@@ -1,6 +1,6 @@
 import t from 'tap';
 import { StaleEpochError } from '../../broker/log/errors.ts';
-import type { Assignment, LostRange } from '../../broker/log/log.ts';
+import type { Assignment } from '../../broker/log/log.ts';
 import { LaneReader, type LaneReaderOptions, type TakenRecord } from '../../dispatcher/lane/reader.ts';
 import type { WindowLimits } from '../../dispatcher/lane/window.ts';
 import { RepeatBound } from '../../dispatcher/repeat-bound.ts';
@@ -381,27 +381,6 @@ t.test('records that take the offsets of others, in a log that lost some, are ha
   await clock.advance(100);
   t.match(commits, [[{ offset: 7, metadata: '' }]], 'the late answers settle nothing of the new records');
   t.equal(reader.unsettled, 0);
-});
-
-t.test('what the log deleted is told as lost, but for what has settled here', async (t) => {
-  const lost: LostRange[] = [];
-  const { assign, offer, taken, script } = await startReader(roomy, { onLost: (range) => lost.push(range) });
-  const deleted = (from: number, to: number): LostRange[] => {
-    lost.length = 0;
-    script.lose({ topic: 'events', partition: 0, from, to });
-    return [...lost];
-  };
-  const told = (from: number, to: number): LostRange[] => [{ topic: 'events', partition: 0, from, to }];
-  assign([{ offset: 10 }]);
-  t.same(deleted(4, 10), told(4, 10), 'from before it was ours');
-  offer(range(10, 30));
-  for (const one of taken.slice(0, 12)) one.settle();
-  // The position that the reading begins at again is that of the last commit.
-  assign([{ offset: 10 }], 2);
-  t.same(deleted(10, 20), [], 'all of it has settled');
-  t.same(deleted(20, 22), [], 'up to the position');
-  t.same(deleted(20, 40), told(22, 40), 'what is in flight, and what was never seen');
-  t.same(deleted(35, 40), told(35, 40));
 });
 
 t.test('restored records that compaction has removed hold nothing back', async (t) => {
