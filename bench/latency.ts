@@ -13,7 +13,7 @@ type Figure = 'p50' | 'p99' | 'p999' | 'loadCpuPercent';
 export async function latency(options: BenchOptions): Promise<void> {
   const { brokers, rounds, isQuick, report, signal } = options;
   const seconds = options.seconds ?? (isQuick ? 1 : 10);
-  // At 2,000 a second V8 is still compiling when 10,000 events have come, which takes both cores of a small machine.
+  // Once, when about 10,500 events have come, all waits for 0.1 to 0.2 s, whatever the rate: most likely V8 compiles.
   const warmSeconds = isQuick ? 0.3 : 12;
   // A quick run shows with the embedded log that this line works; Kafka has others.
   const logs: readonly LogKind[] = isQuick ? ['embedded'] : logKinds;
