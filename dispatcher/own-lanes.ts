@@ -1,6 +1,7 @@
-import { offsetIn } from '../broker/log/log.ts';
+import { offsetIn, type PartitionOffset } from '../broker/log/log.ts';
 import { groupOf, ownStart } from '../broker/trigger/lane-spans.ts';
 import { registryFreshMs } from '../broker/trigger/registry.ts';
+import { handBackRecord } from '../broker/trigger/registry-state.ts';
 import type { Trigger } from '../broker/trigger/trigger.ts';
 import type { Timer } from '../runtime/clock.ts';
 import { messageOf } from '../runtime/errors.ts';
@@ -15,6 +16,10 @@ export interface OwnLanesOptions extends LaneOptions {
 /**
  * The lanes of a broker's triggers that have a consumer group of their own, in this process. A trigger that goes back
  * to the shared lane is served by its own up to the end of the topic, as it is when every process knows of the change.
+ * Until the registry holds that this is done, every process that knows of the trigger begins the lane anew: the group
+ * may never have come to commit anything.
+ *
+ *   goes back ──▶ every process knows: the ends ──▶ all commits are there ──▶ told in the registry ──▶ lane and group end
  */
 export class OwnLanes {
   readonly #options: OwnLanesOptions;
@@ -22,8 +27,6 @@ export class OwnLanes {
   readonly #running = new Map<string, RunningLane>();
   /** Groups of triggers that don't need them any more, until the log has deleted them. */
   readonly #unneeded = new Set<string>();
-  /** Revisions of triggers in the shared lane of whose own group nothing is left to be served, by uid. */
-  readonly #ended = new Map<string, number>();
   #timer: Timer | undefined;
 
   constructor(options: OwnLanesOptions) {
@@ -38,8 +41,9 @@ export class OwnLanes {
   /** Brings the lanes in step with the registry. @throws what the log throws; then it is to be called again */
   async bringUp(): Promise<void> {
     const { triggers } = this.#options.registry.snapshot();
-    const deleted = [...this.#running].filter(([uid]) => !triggers.has(uid));
-    await Promise.all(deleted.map(([uid, running]) => this.#forgetDeleted(uid, running)));
+    const deleted = [...this.#running.values()].filter(({ triggerUid }) => !triggers.has(triggerUid));
+    for (const { lane } of deleted) lane.abandon();
+    await Promise.all(deleted.map((running) => this.#drop(running)));
     await this.#deleteUnneeded();
     const own = [...triggers.values()].filter(({ laneSpans }) => laneSpans.length > 0);
     const results = await Promise.allSettled(
@@ -57,71 +61,79 @@ export class OwnLanes {
     const isOrdered = trigger.lane === 'ordered';
     const running = this.#running.get(trigger.uid);
     if (running && running.isOrdered === isOrdered && running.ending === undefined) return;
-    if (running) {
-      this.#running.delete(trigger.uid);
-      await this.#end(running);
-    }
-    await this.#start(trigger, isOrdered);
+    await this.#restart(trigger, isOrdered);
   }
 
-  async #start(trigger: Trigger, isOrdered: boolean): Promise<RunningLane> {
+  async #restart(trigger: Trigger, isOrdered: boolean): Promise<RunningLane> {
+    const before = this.#running.get(trigger.uid);
+    this.#running.delete(trigger.uid);
+    if (before) await this.#end(before);
     const { registry } = this.#options;
-    const startAt = ownStart(trigger.laneSpans) ?? { offsets: [], floors: [] };
+    const startAt = ownStart(trigger.laneSpans) ?? [];
     const { eventTopics: topics, ownGroup } = registry.topics();
     const group = ownGroup(trigger.name);
+    this.#unneeded.delete(group);
     const lane = new OwnLane({ ...this.#options, triggerUid: trigger.uid, group, topics, startAt, isOrdered });
     await lane.start();
     const running: RunningLane = { lane, triggerUid: trigger.uid, group, topics, isOrdered, ending: undefined };
     this.#running.set(trigger.uid, running);
-    this.#unneeded.delete(group);
     return running;
   }
 
   /** The shared lane serves the trigger again; this one still serves what comes before every process knows that. */
   async #handBack(trigger: Trigger): Promise<void> {
+    const { uid, laneSpans } = trigger;
+    let running = this.#running.get(uid);
+    if (ownStart(laneSpans) === null) {
+      if (running) await this.#drop(running);
+      return;
+    }
+    // After a restart, or if it was the trigger's again meanwhile: what it has left alone may be its own now.
+    const isBegun = running && (running.ending === undefined || running.ending.laneSpans === laneSpans.length);
+    if (!running || !isBegun) running = await this.#restart(trigger, false);
     const { clock, log } = this.#options;
-    if (this.#ended.get(trigger.uid) === trigger.laneSpans.length) return;
-    const running = this.#running.get(trigger.uid) ?? (await this.#resumeHandBack(trigger));
-    if (!running) {
-      this.#ended.set(trigger.uid, trigger.laneSpans.length);
-      return;
-    }
-    running.ending ??= { knownAtMs: clock.monotonic() + registryFreshMs, isSet: false };
+    running.ending ??= endingOf(laneSpans.length, clock.monotonic() + registryFreshMs);
     const { ending } = running;
-    if (!ending.isSet && clock.monotonic() >= ending.knownAtMs) {
-      const ranges = running.topics.map(async (topic) => [topic, await log.ranges(topic)] as const);
-      running.lane.endAt(new Map(await Promise.all(ranges)));
-      ending.isSet = true;
+    if (ending.ends === null && clock.monotonic() >= ending.knownAtMs) {
+      const ends = running.topics.map(async (topic) => [topic, await log.ends(topic)] as const);
+      ending.ends = new Map(await Promise.all(ends));
+      running.lane.endAt(ending.ends);
     }
-    if (!ending.isSet || !running.lane.isAtEnd) {
-      this.#lookAgain();
-      return;
+    if (ending.ends && !ending.isTold && (await this.#isServedUpTo(ending.ends, running, trigger))) {
+      await this.#tellServed(trigger);
+      ending.isTold = true;
     }
-    this.#running.delete(trigger.uid);
+    if (!ending.isTold) this.#lookAgain();
+  }
+
+  /** Whether the group has committed all that is below the ends, whichever processes its members are. */
+  async #isServedUpTo(ends: Ends, { lane, group }: RunningLane, { laneSpans }: Trigger): Promise<boolean> {
+    if (!lane.isAtEnd) return false;
+    const start = ownStart(laneSpans) ?? [];
+    for (const [topic, offsets] of ends) {
+      const commits = await this.#options.log.committed(group, topic);
+      const positions = new Map(commits.map(({ partition, offset }) => [partition, offset]));
+      const isShort = ({ partition, offset }: PartitionOffset): boolean => {
+        return Math.max(positions.get(partition) ?? 0, offsetIn(start, { topic, partition })) < offset;
+      };
+      if (offsets.some(isShort)) return false;
+    }
+    return true;
+  }
+
+  async #tellServed({ uid, name, laneSpans }: Trigger): Promise<void> {
+    const { log, registry, clock } = this.#options;
+    const record = handBackRecord(name, { uid, laneSpans: laneSpans.length, atMs: clock.now() });
+    await log.append(registry.topics().triggers, 0, [record]);
+    // Not awaited, for it repeats what fails: the change of the registry brings the lanes up again.
+    registry.refresh().catch(() => {});
+  }
+
+  async #drop(running: RunningLane): Promise<void> {
+    this.#running.delete(running.triggerUid);
     await this.#end(running);
-    this.#ended.set(trigger.uid, trigger.laneSpans.length);
     this.#unneeded.add(running.group);
     await this.#deleteUnneeded();
-  }
-
-  /** After a restart in the middle of it: the group's commits tell that it is not over. */
-  async #resumeHandBack(trigger: Trigger): Promise<RunningLane | undefined> {
-    const { log, registry } = this.#options;
-    const { eventTopics, ownGroup } = registry.topics();
-    const floors = ownStart(trigger.laneSpans)?.floors ?? [];
-    for (const topic of eventTopics) {
-      const commits = await log.committed(ownGroup(trigger.name), topic);
-      const holds = commits.some(({ partition, offset }) => offset >= offsetIn(floors, { topic, partition }));
-      if (holds) return this.#start(trigger, false);
-    }
-    return undefined;
-  }
-
-  async #forgetDeleted(uid: string, running: RunningLane): Promise<void> {
-    running.lane.abandon();
-    this.#running.delete(uid);
-    await this.#end(running);
-    this.#unneeded.add(running.group);
   }
 
   /** What is still in flight then is left to whoever reads the group next. */
@@ -158,8 +170,26 @@ interface RunningLane {
   readonly topics: readonly string[];
   readonly isOrdered: boolean;
   /** Since the shared lane serves the trigger again. */
-  ending: { readonly knownAtMs: number; isSet: boolean } | undefined;
+  ending: Ending | undefined;
 }
+
+interface Ending {
+  /** How many lane spans the trigger has, of which the last is shared. */
+  readonly laneSpans: number;
+  /** On the monotonic clock: by then every process knows of it. */
+  readonly knownAtMs: number;
+  /** What the lane has to serve yet ends here; null before that time. */
+  ends: Ends | null;
+  /** Whether the registry was told that it is served. */
+  isTold: boolean;
+}
+
+function endingOf(laneSpans: number, knownAtMs: number): Ending {
+  return { laneSpans, knownAtMs, ends: null, isTold: false };
+}
+
+/** By topic. */
+type Ends = ReadonlyMap<string, readonly PartitionOffset[]>;
 
 /** A lane that ends waits this long for what is in flight. */
 const endMs = 5_000;

@@ -152,14 +152,11 @@ export interface ConsumeOptions {
   readonly handler: ConsumerHandler;
 }
 
-export type StartAt = 'earliest' | 'latest' | StartOffsets;
-
-/** Starts that are kept elsewhere; a partition that they don't have starts at its beginning. */
-export interface StartOffsets {
-  readonly offsets: TopicOffsets;
-  /** A commit below this is of someone who had the group's name before, and counts as none. */
-  readonly floors: TopicOffsets;
-}
+/**
+ * With offsets, a partition starts at its own, at the earliest: a commit below it is of someone who had the group's
+ * name before, and counts as none. One that they don't have starts at its beginning.
+ */
+export type StartAt = 'earliest' | 'latest' | TopicOffsets;
 
 /** Offsets by partition number, of the one topic that is meant, or of several by their names. */
 export type TopicOffsets = readonly number[] | { readonly [topic: string]: readonly number[] };
@@ -171,12 +168,9 @@ export function offsetIn(offsets: TopicOffsets, { topic, partition }: TopicParti
 }
 
 /** Where a partition starts by offsets that are kept elsewhere; undefined where its commit holds. Pure. */
-export function startOf(
-  { offsets, floors }: StartOffsets,
-  at: TopicPartition,
-  committed: number | undefined,
-): number | undefined {
-  return committed !== undefined && committed >= offsetIn(floors, at) ? undefined : offsetIn(offsets, at);
+export function startOf(starts: TopicOffsets, at: TopicPartition, committed: number | undefined): number | undefined {
+  const start = offsetIn(starts, at);
+  return committed !== undefined && committed >= start ? undefined : start;
 }
 
 /** Called by the driver, never concurrently for one consumer. None may throw. */

@@ -1,4 +1,4 @@
-import { offsetIn, type StartOffsets, type TopicOffsets, type TopicPartition } from '../log/log.ts';
+import { offsetIn, type TopicOffsets, type TopicPartition } from '../log/log.ts';
 import type { LaneSpan, Trigger } from './trigger.ts';
 
 /** Which group reads the events topic for a trigger of this lane. */
@@ -32,11 +32,16 @@ export function groupAt(spans: readonly LaneSpan[], at: TopicPartition, offset: 
 }
 
 /**
- * Where the trigger's own group starts if it has no commit; null for a trigger that never had one. A commit from
- * before the trigger's first time with a group of its own is of a deleted trigger of the same name. Pure.
+ * From where on the trigger's own group may have something to deliver; null where it has not. That it has never
+ * committed says nothing: it may not have come to begin. A lower commit is of a deleted trigger of the same name, or of
+ * a time whose events were all delivered. Pure.
  */
-export function ownStart(spans: readonly LaneSpan[]): StartOffsets | null {
-  const own = spans.filter(({ group }) => group === 'own');
-  const [first, last] = [own[0], own.at(-1)];
-  return first && last ? { offsets: last.from, floors: first.from } : null;
+export function ownStart(spans: readonly LaneSpan[]): TopicOffsets | null {
+  return spans.find(({ group, isServed }) => group === 'own' && !isServed)?.from ?? null;
+}
+
+/** The spans once the own group has delivered what it had to of the first `count`; the same if that is known. Pure. */
+export function withServed(spans: readonly LaneSpan[], count: number): readonly LaneSpan[] {
+  const isNews = ({ group, isServed }: LaneSpan, i: number): boolean => i < count && group === 'own' && !isServed;
+  return spans.some(isNews) ? spans.map((span, i) => (isNews(span, i) ? { ...span, isServed: true } : span)) : spans;
 }

@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { messageOf } from '../../runtime/errors.ts';
 import type { LogRecord, NewRecord, TopicOffsets } from '../log/log.ts';
-import { spansAfter } from './lane-spans.ts';
+import { spansAfter, withServed } from './lane-spans.ts';
 import { brokerFromManifest, triggerFromManifest } from './manifest.ts';
 import type { Broker, BrokerName, Manifest, Trigger } from './trigger.ts';
 
@@ -21,6 +21,18 @@ export interface Revision {
   readonly laneFrom?: TopicOffsets;
   /** With op delete: what waits in the trigger's retry topic is dropped, not dead-lettered. */
   readonly discard?: boolean;
+}
+
+/**
+ * Beside the revisions: what the trigger's own consumer group had to deliver, of the first so many of its lane spans, is
+ * delivered, and the shared one serves what came after them.
+ */
+export interface HandBack {
+  readonly op: 'handed-back';
+  readonly uid: string;
+  readonly laneSpans: number;
+  /** Milliseconds since 1970, by the writer's clock. */
+  readonly atMs: number;
 }
 
 /** What the registry holds of a trigger or of the broker: its last revision. */
@@ -84,6 +96,11 @@ export function revisionRecord(key: string, revision: Revision): NewRecord {
   return { key: Buffer.from(key), value: Buffer.from(JSON.stringify(revision)), headers: {} };
 }
 
+export function handBackRecord(name: string, handBack: Omit<HandBack, 'op'>): NewRecord {
+  const value: HandBack = { op: 'handed-back', ...handBack };
+  return { key: Buffer.from(triggerKey(name)), value: Buffer.from(JSON.stringify(value)), headers: {} };
+}
+
 /**
  * Applies the records in their order. Every process that reads the same records comes to the same state, so races
  * between writers are decided here: the first owner of a trigger keeps it, a trigger that was made twice at once keeps
@@ -102,9 +119,9 @@ export function fold(state: RegistryState, records: readonly LogRecord[]): FoldR
   for (const record of records) {
     const key = record.key?.toString('utf8') ?? '';
     const remark = (message: string): void => void remarks.push({ offset: record.offset, key, message });
-    const revision = readRevision(record);
-    if (typeof revision === 'string') remark(revision);
-    else if (applyRevision(draft, key, revision, remark)) changed = true;
+    const entry = readEntry(record);
+    if (typeof entry === 'string') remark(entry);
+    else if (applyEntry(draft, key, entry, remark)) changed = true;
   }
   return { state: changed ? draft : state, remarks };
 }
@@ -120,16 +137,31 @@ interface Draft {
 type Remarker = (message: string) => void;
 
 /** Returns whether anything changed. */
-function applyRevision(draft: Draft, key: string, revision: Revision, remark: Remarker): boolean {
-  if (key === brokerKey) return setBroker(draft, revision, remark);
-  if (!key.startsWith('trigger/')) {
+function applyEntry(draft: Draft, key: string, entry: Revision | HandBack, remark: Remarker): boolean {
+  const name = key.startsWith('trigger/') ? key.slice('trigger/'.length) : null;
+  if (key === brokerKey && entry.op !== 'handed-back') return setBroker(draft, entry, remark);
+  if (name === null) {
     remark('a key that this version of Posthorn does not know');
     return false;
   }
-  const name = key.slice('trigger/'.length);
-  return revision.op === 'set'
-    ? setTrigger(draft, name, revision, remark)
-    : deleteTrigger(draft, name, revision, remark);
+  switch (entry.op) {
+    case 'set':
+      return setTrigger(draft, name, entry, remark);
+    case 'delete':
+      return deleteTrigger(draft, name, entry, remark);
+    case 'handed-back':
+      return handBack(draft, name, entry);
+  }
+}
+
+/** Of a trigger that was deleted meanwhile, or by a second process, it says nothing new. */
+function handBack(draft: Draft, name: string, { uid, laneSpans }: HandBack): boolean {
+  const live = draft.triggers.get(name);
+  if (live?.uid !== uid || live.trigger === null) return false;
+  const served = withServed(live.trigger.laneSpans, laneSpans);
+  if (served === live.trigger.laneSpans) return false;
+  draft.triggers.set(name, { ...live, trigger: { ...live.trigger, laneSpans: served } });
+  return true;
 }
 
 function setTrigger(draft: Draft, name: string, revision: Revision, remark: Remarker): boolean {
@@ -235,8 +267,8 @@ function lastGood(last: Trigger | Broker | null): string {
   return 'generation' in last ? `; generation ${last.generation} stays in force` : '; the earlier one stays in force';
 }
 
-/** The revision, or why the record holds none. */
-function readRevision(record: LogRecord): Revision | string {
+/** What the record holds, or why it is nothing that is known. */
+function readEntry(record: LogRecord): Revision | HandBack | string {
   let value: unknown;
   try {
     value = JSON.parse(record.value?.toString('utf8') ?? '');
@@ -244,6 +276,17 @@ function readRevision(record: LogRecord): Revision | string {
     return `not a revision: ${messageOf(error)}`;
   }
   if (!isObject(value)) return 'not a revision: not an object';
+  return value.op === 'handed-back' ? readHandBack(value) : readRevision(value);
+}
+
+function readHandBack({ uid, laneSpans, atMs }: Record<string, unknown>): HandBack | string {
+  const isCount = typeof laneSpans === 'number' && Number.isSafeInteger(laneSpans) && laneSpans > 0;
+  if (typeof uid !== 'string' || typeof atMs !== 'number' || !isCount)
+    return 'not a hand-back: uid, laneSpans or atMs missing';
+  return { op: 'handed-back', uid, laneSpans, atMs };
+}
+
+function readRevision(value: Record<string, unknown>): Revision | string {
   const { op, uid, generation, owner, manifest = null, atMs, discard, laneFrom } = value;
   if (op !== 'set' && op !== 'delete') return `not a revision: op is ${JSON.stringify(op)}`;
   if (typeof uid !== 'string' || typeof owner !== 'string') return 'not a revision: uid or owner missing';

@@ -124,6 +124,8 @@ export interface LaneSpan {
   readonly group: 'shared' | 'own';
   /** A partition that is not among these belongs to it from its beginning. */
   readonly from: TopicOffsets;
+  /** The trigger's own group has delivered what it had to; absent where it may not have. */
+  readonly isServed?: true;
 }
 
 /** A filter expression of Knative's Trigger `spec.filters` (or `spec.filter.attributes`, as `attributes`). */

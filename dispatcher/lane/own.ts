@@ -1,6 +1,6 @@
 import { sift } from '../../broker/filter/data/sift.ts';
 import { compile, type Predicate } from '../../broker/filter/match.ts';
-import type { PartitionRange, StartOffsets, TopicPartition } from '../../broker/log/log.ts';
+import type { PartitionOffset, TopicOffsets, TopicPartition } from '../../broker/log/log.ts';
 import type { Trigger } from '../../broker/trigger/trigger.ts';
 import type { Timer } from '../../runtime/clock.ts';
 import { delayMaxMs } from '../decide.ts';
@@ -16,7 +16,7 @@ export interface OwnLaneOptions extends LaneOptions {
   readonly triggerUid: string;
   readonly group: string;
   readonly topics: readonly string[];
-  readonly startAt: StartOffsets;
+  readonly startAt: TopicOffsets;
   /** Whether the events of a key go out one after the other. */
   readonly isOrdered: boolean;
 }
@@ -41,7 +41,7 @@ export class OwnLane {
   readonly #failed = new Map<QueuedDelivery, Timer>();
   #filter: { readonly trigger: Trigger; readonly passes: Predicate } | undefined;
   /** By topic and partition number: what is at or above belongs to another lane. */
-  #ends: ReadonlyMap<string, readonly PartitionRange[]> = new Map();
+  #ends: ReadonlyMap<string, readonly PartitionOffset[]> = new Map();
   #isPlacing = false;
   #isClosed = false;
   /** One function, so that a limit calls it once however often it was asked to. */
@@ -68,9 +68,9 @@ export class OwnLane {
     return this.#reader.positions();
   }
 
-  /** Another lane serves the trigger from the ends of these ranges on, by topic; what is below is still served here. */
-  endAt(ranges: ReadonlyMap<string, readonly PartitionRange[]>): void {
-    this.#ends = ranges;
+  /** Another lane serves the trigger from these offsets on, by topic; what is below is still served here. */
+  endAt(ends: ReadonlyMap<string, readonly PartitionOffset[]>): void {
+    this.#ends = ends;
   }
 
   /** Whether everything below the ends that were given is settled, of the partitions that are owned here. */
@@ -79,7 +79,7 @@ export class OwnLane {
   }
 
   #endOf({ topic, partition }: TopicPartition): number | undefined {
-    return this.#ends.get(topic)?.find((range) => range.partition === partition)?.end;
+    return this.#ends.get(topic)?.find((end) => end.partition === partition)?.offset;
   }
 
   /** The trigger is deleted: what was matched for it and is not under way is given up. */
@@ -106,7 +106,10 @@ export class OwnLane {
     for (const decoded of events) {
       const { taken } = decoded;
       const isOthers = taken.record.offset >= (this.#endOf(taken) ?? Number.POSITIVE_INFINITY);
-      if (!trigger || isOthers || !this.#filter?.passes(decoded.event)) taken.settle();
+      // Not settled: the group may be the trigger's again from here on, or of one that is made anew under its name, and
+      // this process does not know it yet.
+      if (!trigger || isOthers) taken.drop();
+      else if (!this.#filter?.passes(decoded.event)) taken.settle();
       else this.#sift(decoded, trigger);
     }
     this.#place();

@@ -7,7 +7,7 @@ import { testEvent, testTrigger } from '../support/events.ts';
 import { LaneDouble } from '../support/lane-double.ts';
 import { asLogRecord } from '../support/scripted-log.ts';
 
-const startAt = { offsets: [], floors: [] };
+const startAt: number[] = [];
 const filter = { dataFilter: 'data.n > 1' };
 const filtering = testTrigger('http://127.0.0.1:1', { name: 'filtering', ...filter });
 const withSink = testTrigger('http://127.0.0.1:1', {

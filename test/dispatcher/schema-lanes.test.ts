@@ -51,7 +51,7 @@ async function startLane(kind: Kind, onTopic = true) {
             ...options,
             group: topics.ownGroup(trigger.name),
             topics: [topic],
-            startAt: { offsets: [], floors: [] },
+            startAt: [],
           },
           ...{ triggerUid: trigger.uid, isOrdered: true },
         });

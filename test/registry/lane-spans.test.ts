@@ -1,5 +1,5 @@
 import t from 'tap';
-import { groupAt, ownStart, spansAfter } from '../../broker/trigger/lane-spans.ts';
+import { groupAt, ownStart, spansAfter, withServed } from '../../broker/trigger/lane-spans.ts';
 
 const at = (partition: number, topic = 'events') => ({ topic, partition });
 
@@ -18,12 +18,29 @@ t.test('every offset has one group, and none before the trigger was', async (t) 
   );
 });
 
-t.test("a trigger's own group starts where it took over last, and any commit since the first time holds", async (t) => {
+t.test("a trigger's own group starts where it first took over what is not known to be served", async (t) => {
   const once = spansAfter(spansAfter(null, 'shared', undefined), 'own', [5]);
   t.equal(ownStart([]), null);
-  t.same(ownStart(once), { offsets: [5], floors: [5] });
-  const again = spansAfter(spansAfter(once, 'shared', [8]), 'own', [12]);
-  t.same(ownStart(again), { offsets: [12], floors: [5] });
+  t.same(ownStart(once), [5]);
+  const back = spansAfter(once, 'shared', [8]);
+  t.same(ownStart(back), [5], 'it may not have begun');
+  t.same(ownStart(spansAfter(back, 'own', [12])), [5]);
+  const served = withServed(back, back.length);
+  t.equal(ownStart(served), null);
+  t.same(ownStart(spansAfter(served, 'own', [12])), [12]);
+  t.same(
+    [4, 5, 8].map((offset) => groupAt(served, at(0), offset)),
+    ['shared', 'own', 'shared'],
+    'who had what is as it was',
+  );
+});
+
+t.test('what is served is known of the spans that were meant, and once', async (t) => {
+  const back = spansAfter(spansAfter(null, 'own', [5]), 'shared', [8]);
+  const again = spansAfter(back, 'own', [12]);
+  const served = withServed(again, back.length);
+  t.same(ownStart(served), [12], 'a word that comes after the next move');
+  t.equal(withServed(served, back.length), served);
 });
 
 t.test('of several topics each has its own offsets', async (t) => {

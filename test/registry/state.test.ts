@@ -4,6 +4,7 @@ import { parseManifests } from '../../broker/trigger/manifest.ts';
 import {
   emptyState,
   fold,
+  handBackRecord,
   type RegistryState,
   type Revision,
   revisionRecord,
@@ -125,6 +126,27 @@ t.test('a trigger that moves to a group of its own is read by it from the end th
   t.same(spansOf([set('a', { uid: 'u2', manifest: own, laneFrom: [3] })]), [{ group: 'own', from: [3] }]);
   const broker = { key: 'broker', revision: revision({ uid: 'b1', manifest: manifestOf(brokerText('default')) }) };
   t.same(spansOf([...moved, broker]), spans, 'a new Broker moves nothing');
+});
+
+t.test('what the own group has served is known from the registry, to whoever reads it', async (t) => {
+  const own = manifestOf(triggerText('a', { annotations: 'posthorn.dev/consumer-group: own' }));
+  const back = [set('a', { uid: 'u1', manifest: own, laneFrom: [5] }), set('a', { uid: 'u1', laneFrom: [9] })];
+  const { state } = foldAll(...back);
+  const told = (uid: string, laneSpans: number): LogRecord[] => {
+    const { key, value } = handBackRecord('a', { uid, laneSpans, atMs: 1 });
+    return [record(2, String(key), String(value))];
+  };
+  t.equal(fold(state, told('u0', 2)).state, state, 'of one of its name that was deleted');
+  const served = fold(state, told('u1', 2));
+  t.same(served.remarks, []);
+  t.same(served.state.triggers.get('a')?.trigger?.laneSpans, [
+    { group: 'own', from: [5], isServed: true },
+    { group: 'shared', from: [9] },
+  ]);
+  t.equal(served.state.triggers.get('a')?.generation, 2, 'it is no revision');
+  t.equal(fold(served.state, told('u1', 2)).state, served.state, 'a second process says it too');
+  const malformed = record(3, 'trigger/a', '{"op":"handed-back","uid":"u1","laneSpans":-1,"atMs":1}');
+  t.match(fold(state, [malformed]), { state, remarks: [{ message: /not a hand-back: .*laneSpans/ }] });
 });
 
 t.test('a record that is no revision is named and passed over', async (t) => {

@@ -1,5 +1,5 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
-import { type StartAt, type StartOffsets, startOf, type TopicSpec } from '../log.ts';
+import { type StartAt, startOf, type TopicOffsets, type TopicSpec } from '../log.ts';
 import type { ReadRequest, StoredBatches, StoredCommit, StoredPartition, StoredTopic } from './protocol.ts';
 import { firstRecordAt } from './record-codec.ts';
 
@@ -171,7 +171,7 @@ export class Storage {
     this.commit(group, commits);
   }
 
-  #beginAt(group: string, topic: string, partitions: readonly number[], startAt: StartOffsets): void {
+  #beginAt(group: string, topic: string, partitions: readonly number[], startAt: TopicOffsets): void {
     const commits = new Map(this.committed(group, partitions).map((commit) => [commit.partition, commit.offset]));
     for (const [number, partition] of partitions.entries()) {
       const offset = startOf(startAt, { topic, partition: number }, commits.get(partition));

@@ -3,9 +3,9 @@ import {
   type Commit,
   type LostRange,
   type StartAt,
-  type StartOffsets,
   startOf,
   type TopicCommit,
+  type TopicOffsets,
 } from '../log.ts';
 import type { Cluster } from './cluster.ts';
 import type { Generation, Membership } from './membership.ts';
@@ -96,7 +96,7 @@ async function wholeTopics(
 
 /** The commits that hold, and the starts where none does. */
 function startedAt(
-  startAt: StartOffsets,
+  startAt: TopicOffsets,
   topic: string,
   partitions: readonly number[],
   commits: readonly Commit[] = [],
