@@ -63,6 +63,23 @@ t.test('a process that begins in the middle of it serves the rest, and nothing o
   t.same(late.lanes, []);
 });
 
+t.test('a process that owns no partition says nothing before the others have served theirs', async (t) => {
+  const stage = await startStage(t, ['own', 'shared']);
+  await stage.append('e1');
+  const [owner, idle] = [stage.newProcess(), stage.newProcess()];
+  await owner.bringUp();
+  await stage.untilDelivered('e1');
+  await idle.bringUp();
+  await stage.clock.advance(knownAfterMs);
+  await idle.bringUp();
+  t.same(idle.lanes[0]?.lane.positions(), []);
+  t.same(await stage.told(), []);
+  stage.settle('e1');
+  await stage.commits();
+  await idle.bringUp();
+  t.equal((await stage.told()).length, 1);
+});
+
 t.test('nothing is left out by a trigger that moves again before it has been handed back', async (t) => {
   for (const last of [[], ['shared']] as const) {
     const stage = await startStage(t, ['own', 'shared']);
