@@ -1,5 +1,5 @@
 import type { TopicSpec } from './log/log.ts';
-import type { BrokerName } from './trigger/trigger.ts';
+import type { BrokerName, Trigger } from './trigger/trigger.ts';
 
 /**
  * Names of topics and consumer groups, as the design lays them down. Namespaces, brokers and triggers are DNS labels
@@ -18,8 +18,8 @@ export interface BrokerTopics {
   readonly retryPrefix: string;
   /** The consumer group of the shared lane. */
   readonly sharedGroup: string;
-  /** The consumer group of a trigger that has its own. */
-  ownGroup(trigger: string): string;
+  /** The consumer group of a trigger that has its own. One that is made anew under its name has another. */
+  ownGroup(trigger: Pick<Trigger, 'name' | 'uid'>): string;
   /** The consumer group of the n-th retry lane. */
   retryGroup(n: number): string;
 }
@@ -34,7 +34,7 @@ export function brokerTopics(prefix: string, broker: BrokerName, externalTopics:
     retry: (trigger) => `${base}._retry.${trigger}`,
     retryPrefix: `${base}._retry.`,
     sharedGroup: base,
-    ownGroup: (trigger) => `${base}.${trigger}`,
+    ownGroup: ({ name, uid }) => `${base}.${name}.${uid}`,
     retryGroup: (n) => `${base}._retry.${n}`,
   };
 }

@@ -183,11 +183,12 @@ export class BrokerLanes {
     this.#shared = undefined;
     const { broker } = this.#registry.snapshot();
     const isExternal = broker !== null && broker.externalTopics.length > 0;
+    const from = this.#registry.stored().broker?.lanesFrom;
     const lane = new SharedLane({
       ...this.#laneOptions(),
       group: topics.sharedGroup,
       topics: topics.eventTopics,
-      startAt: isExternal ? broker.initialOffset : 'earliest',
+      startAt: isExternal ? (from ?? broker.initialOffset) : 'earliest',
       window: this.#options.window,
     });
     await lane.start();

@@ -71,7 +71,7 @@ export class OwnLanes {
     const { registry } = this.#options;
     const startAt = ownStart(trigger.laneSpans) ?? [];
     const { eventTopics: topics, ownGroup } = registry.topics();
-    const group = ownGroup(trigger.name);
+    const group = ownGroup(trigger);
     this.#unneeded.delete(group);
     const lane = new OwnLane({ ...this.#options, triggerUid: trigger.uid, group, topics, startAt, isOrdered });
     await lane.start();

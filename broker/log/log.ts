@@ -152,10 +152,7 @@ export interface ConsumeOptions {
   readonly handler: ConsumerHandler;
 }
 
-/**
- * With offsets, a partition starts at its own, at the earliest: a commit below it is of someone who had the group's
- * name before, and counts as none. One that they don't have starts at its beginning.
- */
+/** With offsets, each partition without a commit starts at its own; one that they don't have, at its beginning. */
 export type StartAt = 'earliest' | 'latest' | TopicOffsets;
 
 /** Offsets by partition number, of the one topic that is meant, or of several by their names. */
@@ -165,12 +162,6 @@ export type TopicOffsets = readonly number[] | { readonly [topic: string]: reado
 export function offsetIn(offsets: TopicOffsets, { topic, partition }: TopicPartition): number {
   if (Array.isArray(offsets)) return (offsets as readonly number[])[partition] ?? 0;
   return (offsets as { readonly [topic: string]: readonly number[] })[topic]?.[partition] ?? 0;
-}
-
-/** Where a partition starts by offsets that are kept elsewhere; undefined where its commit holds. Pure. */
-export function startOf(starts: TopicOffsets, at: TopicPartition, committed: number | undefined): number | undefined {
-  const start = offsetIn(starts, at);
-  return committed !== undefined && committed >= start ? undefined : start;
 }
 
 /** Called by the driver, never concurrently for one consumer. None may throw. */

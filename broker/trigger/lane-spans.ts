@@ -33,8 +33,7 @@ export function groupAt(spans: readonly LaneSpan[], at: TopicPartition, offset: 
 
 /**
  * From where on the trigger's own group may have something to deliver; null where it has not. That it has never
- * committed says nothing: it may not have come to begin. A lower commit is of a deleted trigger of the same name, or of
- * a time whose events were all delivered. Pure.
+ * committed says nothing: it may not have come to begin. Pure.
  */
 export function ownStart(spans: readonly LaneSpan[]): TopicOffsets | null {
   return spans.find(({ group, isServed }) => group === 'own' && !isServed)?.from ?? null;

@@ -61,8 +61,11 @@ export interface PlannedRevision {
   readonly key: string;
   readonly revision: Revision;
   readonly change: AppliedChange;
-  /** Another group than before reads for the trigger, from the end of the events topic on: `laneFrom` is to be set. */
-  readonly changesGroup: boolean;
+  /**
+   * A group begins to read at the end of the events topics, as it is now: another one than before for the trigger, or
+   * the shared one of a broker on external topics. `laneFrom` is to be set.
+   */
+  readonly startsAtEnd: boolean;
 }
 
 export interface Plan {
@@ -126,7 +129,8 @@ function planBroker(draft: Draft, document: ParsedDocument): void {
     return;
   }
   if (state === undefined) draft.newBrokers.add(fullName(name));
-  planSet(draft, { document, registry: name, key: brokerKey, live, changesGroup: false });
+  const startsAtEnd = live === undefined && broker.externalTopics.length > 0 && broker.initialOffset === 'latest';
+  planSet(draft, { document, registry: name, key: brokerKey, live, startsAtEnd });
 }
 
 function planTrigger(draft: Draft, document: ParsedDocument): void {
@@ -147,7 +151,7 @@ function planTrigger(draft: Draft, document: ParsedDocument): void {
   const before = groupOf(found?.stored.trigger?.lane ?? 'shared');
   planSet(draft, {
     ...{ document, registry, key: triggerKey(name), live: found?.stored },
-    changesGroup: groupOf(lane) !== before,
+    startsAtEnd: groupOf(lane) !== before,
   });
 }
 
@@ -207,10 +211,10 @@ interface PlannedSet {
   readonly registry: BrokerName;
   readonly key: string;
   readonly live: Stored | undefined;
-  readonly changesGroup: boolean;
+  readonly startsAtEnd: boolean;
 }
 
-function planSet(draft: Draft, { document, registry, key, live, changesGroup }: PlannedSet): void {
+function planSet(draft: Draft, { document, registry, key, live, startsAtEnd }: PlannedSet): void {
   const { kind, namespace, name, manifest } = document;
   const action = live === undefined ? 'created' : 'configured';
   const change: AppliedChange = { kind, namespace, name, action };
@@ -226,7 +230,7 @@ function planSet(draft: Draft, { document, registry, key, live, changesGroup }: 
     manifest,
     atMs: draft.context.nowMs,
   };
-  const planned: PlannedRevision = { broker: registry, key, revision, change, changesGroup };
+  const planned: PlannedRevision = { broker: registry, key, revision, change, startsAtEnd };
   draft.changes.push(change);
   draft.revisions.push(planned);
 }
@@ -259,7 +263,7 @@ export function planDeletion(broker: BrokerName, stored: Stored, nowMs: number, 
     key: triggerKey(name),
     revision: { op: 'delete', uid, generation: generation + 1, owner, manifest: null, atMs: nowMs, discard },
     change: { kind: 'Trigger', namespace: broker.namespace, name, action: 'deleted' },
-    changesGroup: false,
+    startsAtEnd: false,
   };
 }
 

@@ -17,7 +17,7 @@ export interface Revision {
   readonly manifest: Manifest | null;
   /** Milliseconds since 1970, by the writer's clock. */
   readonly atMs: number;
-  /** With op set, where another group than before reads for the trigger: from where on. */
+  /** With op set, where a group begins to read by it: the trigger's own or the shared one, from where on. */
   readonly laneFrom?: TopicOffsets;
   /** With op delete: what waits in the trigger's retry topic is dropped, not dead-lettered. */
   readonly discard?: boolean;
@@ -55,6 +55,8 @@ export interface StoredTrigger extends Stored {
 
 export interface StoredBroker extends Stored {
   readonly broker: Broker | null;
+  /** Where the shared lane begins to read external topics of which only what is new is wanted; else null. */
+  readonly lanesFrom: TopicOffsets | null;
 }
 
 /** The registry of one broker after some prefix of its revisions. Immutable. */
@@ -206,7 +208,8 @@ function setBroker(draft: Draft, revision: Revision, remark: Remarker): boolean 
     remark('ignored: the external topic of a broker is fixed once set');
     return false;
   }
-  draft.broker = { ...next, broker: broker ?? last, problem };
+  const lanesFrom = draft.broker ? draft.broker.lanesFrom : (revision.laneFrom ?? null);
+  draft.broker = { ...next, broker: broker ?? last, problem, lanesFrom };
   // Triggers without a delivery of their own take the broker's.
   for (const stored of draft.triggers.values()) {
     draft.triggers.set(stored.name, readTrigger(draft, stored, stored.trigger));

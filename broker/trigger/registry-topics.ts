@@ -62,14 +62,14 @@ export class RegistryTopics {
     }
   }
 
-  /** The revisions, with the ends of the events topics where another group than before reads from there. */
+  /** The revisions, with the ends of the events topics where a group begins to read there. */
   async withStarts(
     revisions: readonly PlannedRevision[],
     registryOf: (name: BrokerName) => Registry | undefined,
   ): Promise<PlannedRevision[]> {
     const ends = new Map<string, Promise<number[]>>();
     const withStart = async (planned: PlannedRevision): Promise<PlannedRevision> => {
-      if (!planned.changesGroup) return planned;
+      if (!planned.startsAtEnd) return planned;
       const broker = revisions.find(
         (one) => one.change.kind === 'Broker' && fullName(one.broker) === fullName(planned.broker),
       );

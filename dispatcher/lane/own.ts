@@ -106,10 +106,9 @@ export class OwnLane {
     for (const decoded of events) {
       const { taken } = decoded;
       const isOthers = taken.record.offset >= (this.#endOf(taken) ?? Number.POSITIVE_INFINITY);
-      // Not settled: the group may be the trigger's again from here on, or of one that is made anew under its name, and
-      // this process does not know it yet.
-      if (!trigger || isOthers) taken.drop();
-      else if (!this.#filter?.passes(decoded.event)) taken.settle();
+      // Not settled: the trigger may be this group's again from here on, and this process not know it yet.
+      if (isOthers) taken.drop();
+      else if (!trigger || !this.#filter?.passes(decoded.event)) taken.settle();
       else this.#sift(decoded, trigger);
     }
     this.#place();

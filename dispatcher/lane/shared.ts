@@ -1,4 +1,5 @@
 import { sift } from '../../broker/filter/data/sift.ts';
+import type { StartAt } from '../../broker/log/log.ts';
 import { groupAt } from '../../broker/trigger/lane-spans.ts';
 import type { Trigger } from '../../broker/trigger/trigger.ts';
 import type { Timer } from '../../runtime/clock.ts';
@@ -15,7 +16,7 @@ import { giveUpUndecided } from './undecided.ts';
 export interface SharedLaneOptions extends LaneOptions {
   readonly group: string;
   readonly topics: readonly string[];
-  readonly startAt: 'earliest' | 'latest';
+  readonly startAt: StartAt;
 }
 
 /**

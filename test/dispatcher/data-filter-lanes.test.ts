@@ -28,7 +28,7 @@ async function startLane(kind: Kind, trigger: Trigger, others: readonly Trigger[
     kind === 'shared'
       ? new SharedLane({ ...options, group: topics.sharedGroup, topics: [topic], startAt: 'earliest' })
       : new OwnLane({
-          ...{ ...options, group: topics.ownGroup(trigger.name), topics: [topic], startAt },
+          ...{ ...options, group: topics.ownGroup(trigger), topics: [topic], startAt },
           ...{ triggerUid: trigger.uid, isOrdered: kind === 'ordered' },
         });
   await lane.start();

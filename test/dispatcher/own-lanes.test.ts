@@ -178,7 +178,7 @@ class Stage extends LaneDouble {
   }
 
   committed(): Promise<unknown> {
-    return this.#log.committed(this.topics.ownGroup('one'), this.topics.events);
+    return this.#log.committed(this.topics.ownGroup(this.#trigger), this.topics.events);
   }
 
   /** What was written to the registry. */

@@ -49,7 +49,7 @@ async function startLane(kind: Kind, onTopic = true) {
       : new OwnLane({
           ...{
             ...options,
-            group: topics.ownGroup(trigger.name),
+            group: topics.ownGroup(trigger),
             topics: [topic],
             startAt: [],
           },

@@ -209,6 +209,29 @@ t.test('plain records of every compression are read', async (t) => {
   t.equal(await posthorn.stop(), 0);
 });
 
+t.test(
+  'of a topic that is read from its end, what comes after the apply is delivered, however late a lane begins',
+  async (t) => {
+    const log = await kafkaUnderTest();
+    const topic = `ext.${log.prefix}.pages`;
+    await prepared(log, async (opened) => {
+      await opened.ensureTopic(topic, spec);
+      await opened.append(topic, 0, [pageRecord(1)]);
+    });
+    const sink = await startSink();
+    t.teardown(() => sink.close());
+    const ingress = await started(t, log, '--roles', 'ingress');
+    await applyTo(ingress.adminUrl, brokerYaml('pages', { [externalTopic]: topic }), triggerOf('all', sink.url));
+    const headers = { 'ce-specversion': '1.0', 'ce-id': '2', 'ce-source': '/t', 'ce-type': 't' };
+    t.equal((await fetch(`${ingress.url}/default/pages`, { method: 'POST', headers })).status, 202);
+    const dispatcher = await started(t, log, '--roles', 'dispatcher');
+    await until(() => sink.requests.length > 0, 'what was accepted before there was a lane');
+    t.strictSame(idsOf(sink), ['2'], 'and nothing that was there before');
+    t.equal(await dispatcher.stop(), 0);
+    t.equal(await ingress.stop(), 0);
+  },
+);
+
 function triggerOf(name: string, url: string, annotations: Record<string, string> = {}, broker = 'pages'): string {
   return triggerYaml(name, url, { annotations }).replace('broker: default', `broker: ${broker}`);
 }
@@ -231,8 +254,8 @@ async function prepared(log: LogUnderTest, run: (opened: Log) => Promise<void>):
   }
 }
 
-async function started(t: Test, log: LogUnderTest): Promise<PosthornProcess> {
-  const posthorn = await startPosthorn(log.args);
+async function started(t: Test, log: LogUnderTest, ...more: readonly string[]): Promise<PosthornProcess> {
+  const posthorn = await startPosthorn([...log.args, ...more]);
   t.teardown(() => posthorn.kill());
   return posthorn;
 }

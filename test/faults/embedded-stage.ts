@@ -13,6 +13,7 @@ import { numberOf, readFrom, unsettledRecords } from '../support/unsettled.ts';
 import type { Exposure } from './account.ts';
 import { attemptsByEvent, latestAttempts, type NumberedAttempt } from './attempts.ts';
 import { deadLettersIn } from './dead-letters.ts';
+import { groupsOf } from './groups.ts';
 import { Member } from './member.ts';
 import { processFaults } from './process-faults.ts';
 import type { Stage, StageOptions } from './stage.ts';
@@ -36,17 +37,6 @@ export async function startEmbeddedStage(options: StageOptions & { readonly disk
   const exposures: Exposure[] = [];
   const retries = new Map(triggers.map(({ name }) => [name, [] as NumberedAttempt[]]));
   let idleSinceMs = Date.now();
-  const groups = [
-    { group: topics.sharedGroup, topic: topics.events, triggers: triggers.filter(({ lane }) => lane === 'shared') },
-    ...triggers
-      .filter(({ lane }) => lane !== 'shared')
-      .map((trigger) => ({ group: topics.ownGroup(trigger.name), topic: topics.events, triggers: [trigger] })),
-    ...triggers.map((trigger) => ({
-      group: topics.retryGroup(0),
-      topic: topics.retry(trigger.name),
-      triggers: [trigger],
-    })),
-  ];
 
   /** Called between two processes. The log is read from a copy: the first to open it after a crash is Posthorn. */
   const noteExposure = async (): Promise<void> => {
@@ -56,7 +46,16 @@ export async function startEmbeddedStage(options: StageOptions & { readonly disk
     mkdirSync(copy);
     cpSync(data, copy, { recursive: true, filter: (file) => path.basename(file) !== 'reserve' });
     const log = await openEmbeddedLog({ directory: copy, logger: silent, reserveBytes: copyReserveBytes });
-    for (const { group, topic, triggers: concerned } of groups) {
+    const byGroup = Map.groupBy(await groupsOf(log, topics, triggers), ([, group]) => group);
+    const readers = [
+      ...[...byGroup].map(([group, its]) => ({
+        group,
+        topic: topics.events,
+        concerned: its.map(([trigger]) => trigger),
+      })),
+      ...triggers.map((one) => ({ group: topics.retryGroup(0), topic: topics.retry(one.name), concerned: [one] })),
+    ];
+    for (const { group, topic, concerned } of readers) {
       const isRetry = topic !== topics.events;
       const records = (await unsettledRecords(log, group, topic)).map((record) => ({
         ...{ event: numberOf(record), attempt: isRetry ? fromRetryRecord(record).attempt : 1 },

@@ -8,6 +8,7 @@ import type { Exposure } from './account.ts';
 import { attemptsByEvent, latestAttempts, type NumberedAttempt } from './attempts.ts';
 import { deadLettersIn } from './dead-letters.ts';
 import { type GroupEntry, groupEntryOf } from './group-history.ts';
+import { groupsOf } from './groups.ts';
 import { type GivenUp, GroupTracker, type Handover, unsettledOf } from './handovers.ts';
 import type { KeptSegments } from './kept-segments.ts';
 import type { FaultLedger } from './ledger.ts';
@@ -55,11 +56,12 @@ export async function kafkaRemains(options: KafkaRemainsOptions): Promise<Remain
     retried.set(name, latestAttempts(its));
     retriesTwice.set(name, repeatedRetries(all));
   }
-  const { handovers, entries } = await groupsIn(options);
+  const groups = await groupsOf(log, topics, triggers);
+  const { handovers, entries } = await groupsIn(options, groups);
   return {
     appended,
     deadLettered: await deadLettersIn(log, topics.deadLetter),
-    exposures: handovers.map((handover) => exposureOf(handover, options, records)),
+    exposures: handovers.map((handover) => exposureOf(handover, options, groups, records)),
     history: [...handovers.map(handoverLine), ...entries.map(entryLine), ...options.givenUp.map(givenUpLine)].sort(),
     ...{ retried, retriesTwice },
   };
@@ -68,14 +70,13 @@ export async function kafkaRemains(options: KafkaRemainsOptions): Promise<Remain
 function exposureOf(
   { group, topic, partition, committed, atMs, cause, from }: Handover,
   { topics, triggers, ledger }: KafkaRemainsOptions,
+  groups: ReadonlyMap<FaultTrigger, string>,
   records: ReadonlyMap<string, readonly Numbered[]>,
 ): Exposure {
   const wasThere = ({ event }: Numbered): boolean => (ledger.sent.get(event)?.sentAtMs ?? 0) <= atMs;
   const its = unsettledOf(records.get(`${topic}/${partition}`) ?? [], committed).filter(wasThere);
-  const concerned = triggers.filter(({ name, lane }) =>
-    topics.eventTopics.includes(topic)
-      ? group === (lane === 'shared' ? topics.sharedGroup : topics.ownGroup(name))
-      : topic === topics.retry(name),
+  const concerned = triggers.filter((trigger) =>
+    topics.eventTopics.includes(topic) ? group === groups.get(trigger) : topic === topics.retry(trigger.name),
   );
   return {
     ...{ atMs, cause, from, isRetry: !topics.eventTopics.includes(topic) },
@@ -107,18 +108,13 @@ function givenUpLine({ atMs, group, slot, wasMember }: GivenUp): string {
 }
 
 /** The history of the groups is in one topic, each group's in one partition of it. */
-async function groupsIn({
-  log,
-  topics,
-  triggers,
-  lives,
-  slotOf,
-  givenUp,
-}: KafkaRemainsOptions): Promise<{ handovers: Handover[]; entries: GroupEntry[] }> {
+async function groupsIn(
+  { log, topics, lives, slotOf, givenUp }: KafkaRemainsOptions,
+  groups: ReadonlyMap<FaultTrigger, string>,
+): Promise<{ handovers: Handover[]; entries: GroupEntry[] }> {
   const entries: GroupEntry[] = [];
-  const groups = [topics.sharedGroup, topics.retryGroup(0), ...triggers.map(({ name }) => topics.ownGroup(name))];
   const trackers = new Map(
-    groups.map((group) => {
+    [...new Set([topics.sharedGroup, topics.retryGroup(0), ...groups.values()])].map((group) => {
       const its = givenUp.filter((one) => one.group === group);
       return [group, new GroupTracker(group, { lives, slotOf, givenUp: its })];
     }),

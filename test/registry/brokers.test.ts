@@ -207,11 +207,31 @@ t.test('several external topics must all exist, and stay as they are, their orde
   const retries = await log.describeTopic('posthorn.default.pages._retry.own');
   t.equal(retries.maxMessageBytes, 500_000 + 65_536, 'whatever the largest holds fits the retry topic');
   const [trigger] = registry?.snapshot().triggers.values() ?? [];
-  t.strictSame(trigger?.laneSpans, [{ group: 'own', from: { 'eqiad.pages': [0, 1], 'codfw.pages': [1] } }]);
+  const ends = { 'eqiad.pages': [0, 1], 'codfw.pages': [1] };
+  t.strictSame(trigger?.laneSpans, [{ group: 'own', from: ends }]);
+  t.strictSame(registry?.stored().broker?.lanesFrom, ends, 'what was there before is not read');
   for (const topics of ['eqiad.pages', 'codfw.pages,eqiad.pages']) {
     const other = await refusal(applyTexts(brokers, [external(topics)]));
     t.match(other.problems, [{ message: /fixed once set, and broker default\/pages has eqiad\.pages,codfw\.pages/ }]);
   }
+});
+
+t.test('where an external topic is first read from is said once, by the revision that made the broker', async (t) => {
+  const log = await openLog(t);
+  const brokers = await startBrokers(t, log);
+  const append = () => log.append('pages', 0, [{ key: null, value: null, headers: {} }]);
+  await log.ensureTopic('pages', { partitions: 1, retentionMs: null, maxMessageBytes: 100_000 });
+  await append();
+  const topic = 'kafka.eventing.knative.dev/external.topic: pages';
+  const lanesFrom = (name: string) => brokers.get('default', name)?.stored().broker?.lanesFrom;
+  await applyTexts(brokers, [
+    brokerText('new', { annotations: topic }),
+    brokerText('all', { annotations: `{ ${topic}, posthorn.dev/initial-offset: earliest }` }),
+  ]);
+  await append();
+  await applyTexts(brokers, [brokerText('new', { annotations: `{ ${topic}, posthorn.dev/deduplicate: PT1M }` })]);
+  t.equal(brokers.get('default', 'new')?.snapshot().broker?.deduplicateMs, 60_000);
+  t.strictSame([lanesFrom('new'), lanesFrom('all'), lanesFrom('default')], [[1], null, undefined]);
 });
 
 t.test('replies go to a broker that there is', async (t) => {

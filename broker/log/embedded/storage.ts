@@ -1,5 +1,5 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
-import { type StartAt, startOf, type TopicOffsets, type TopicSpec } from '../log.ts';
+import { offsetIn, type StartAt, type TopicOffsets, type TopicSpec } from '../log.ts';
 import type { ReadRequest, StoredBatches, StoredCommit, StoredPartition, StoredTopic } from './protocol.ts';
 import { firstRecordAt } from './record-codec.ts';
 
@@ -172,10 +172,10 @@ export class Storage {
   }
 
   #beginAt(group: string, topic: string, partitions: readonly number[], startAt: TopicOffsets): void {
-    const commits = new Map(this.committed(group, partitions).map((commit) => [commit.partition, commit.offset]));
+    const begun = new Set(this.committed(group, partitions).map((commit) => commit.partition));
     for (const [number, partition] of partitions.entries()) {
-      const offset = startOf(startAt, { topic, partition: number }, commits.get(partition));
-      if (offset !== undefined) this.commit(group, [{ partition, offset, metadata: '' }]);
+      if (begun.has(partition)) continue;
+      this.commit(group, [{ partition, offset: offsetIn(startAt, { topic, partition: number }), metadata: '' }]);
     }
   }
 

@@ -2,8 +2,8 @@ import {
   type Assignment,
   type Commit,
   type LostRange,
+  offsetIn,
   type StartAt,
-  startOf,
   type TopicCommit,
   type TopicOffsets,
 } from '../log.ts';
@@ -102,11 +102,8 @@ function startedAt(
   commits: readonly Commit[] = [],
 ): Commit[] {
   const committed = new Map(commits.map((commit) => [commit.partition, commit]));
-  return partitions.flatMap((partition) => {
-    const commit = committed.get(partition);
-    const offset = startOf(startAt, { topic, partition }, commit?.offset);
-    if (offset !== undefined) return { partition, offset, metadata: '' };
-    return commit ?? [];
+  return partitions.map((partition) => {
+    return committed.get(partition) ?? { partition, offset: offsetIn(startAt, { topic, partition }), metadata: '' };
   });
 }
 
