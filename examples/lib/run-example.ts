@@ -16,8 +16,8 @@ const settleMs = 500;
 /** How often we look whether whoever started us has gone: npm passes SIGTERM on to nobody. */
 const parentCheckMs = 500;
 
-/** Ctrl-C comes from the terminal, and once more from npm, which passes it on. */
-const sameSignalMs = 500;
+/** Ctrl-C comes from the terminal, and once more from npm, which passes it on: on a busy machine half a second later. */
+const sameSignalMs = 2_000;
 
 /**
  * Starts the services whose runtime is installed, then Posthorn on the embedded log; sends the events, tells what to
