@@ -181,14 +181,11 @@ export class BrokerLanes {
     if (this.#shared?.topics.join() === topics.eventTopics.join()) return;
     await this.#shared?.lane.close(AbortSignal.abort());
     this.#shared = undefined;
-    const { broker } = this.#registry.snapshot();
-    const isExternal = broker !== null && broker.externalTopics.length > 0;
-    const from = this.#registry.stored().broker?.lanesFrom;
     const lane = new SharedLane({
       ...this.#laneOptions(),
       group: topics.sharedGroup,
       topics: topics.eventTopics,
-      startAt: isExternal ? (from ?? broker.initialOffset) : 'earliest',
+      startAt: this.#registry.stored().broker?.startAt ?? 'earliest',
       window: this.#options.window,
     });
     await lane.start();

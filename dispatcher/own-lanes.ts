@@ -1,5 +1,5 @@
 import { offsetIn, type PartitionOffset } from '../broker/log/log.ts';
-import { groupOf, ownStart } from '../broker/trigger/lane-spans.ts';
+import { ownStart } from '../broker/trigger/lane-spans.ts';
 import { registryFreshMs } from '../broker/trigger/registry.ts';
 import { handBackRecord } from '../broker/trigger/registry-state.ts';
 import type { Trigger } from '../broker/trigger/trigger.ts';
@@ -27,7 +27,10 @@ export class OwnLanes {
   readonly #running = new Map<string, RunningLane>();
   /** Groups of triggers that don't need them any more, until the log has deleted them. */
   readonly #unneeded = new Set<string>();
-  #timer: Timer | undefined;
+  /** Triggers of whose group it is known that it is needed no more: whoever told so may not have come to delete it. */
+  readonly #served = new Set<string>();
+  #timer: (Timer & { readonly atMs: number }) | undefined;
+  #isClosed = false;
 
   constructor(options: OwnLanesOptions) {
     this.#options = options;
@@ -44,15 +47,16 @@ export class OwnLanes {
     const deleted = [...this.#running.values()].filter(({ triggerUid }) => !triggers.has(triggerUid));
     for (const { lane } of deleted) lane.abandon();
     await Promise.all(deleted.map((running) => this.#drop(running)));
-    await this.#deleteUnneeded();
     const own = [...triggers.values()].filter(({ laneSpans }) => laneSpans.length > 0);
     const results = await Promise.allSettled(
-      own.map((trigger) => (groupOf(trigger.lane) === 'own' ? this.#serve(trigger) : this.#handBack(trigger))),
+      own.map((trigger) => (isOwn(trigger) ? this.#serve(trigger) : this.#handBack(trigger))),
     );
+    await this.#deleteUnneeded();
     for (const result of results) if (result.status === 'rejected') throw result.reason;
   }
 
   async close(signal: AbortSignal): Promise<void> {
+    this.#isClosed = true;
     this.#timer?.cancel();
     await Promise.all([...this.#running.values()].map(({ lane }) => lane.close(signal)));
   }
@@ -60,8 +64,13 @@ export class OwnLanes {
   async #serve(trigger: Trigger): Promise<void> {
     const isOrdered = trigger.lane === 'ordered';
     const running = this.#running.get(trigger.uid);
-    if (running && running.isOrdered === isOrdered && running.ending === undefined) return;
-    await this.#restart(trigger, isOrdered);
+    const isSame = running?.isOrdered === isOrdered && running.ending === undefined;
+    if (!isSame || !this.#readsAll(running)) await this.#restart(trigger, isOrdered);
+  }
+
+  /** default/default may have got its external topics after the lane began. */
+  #readsAll({ topics }: RunningLane): boolean {
+    return topics.join() === this.#options.registry.topics().eventTopics.join();
   }
 
   async #restart(trigger: Trigger, isOrdered: boolean): Promise<RunningLane> {
@@ -73,6 +82,7 @@ export class OwnLanes {
     const { eventTopics: topics, ownGroup } = registry.topics();
     const group = ownGroup(trigger);
     this.#unneeded.delete(group);
+    this.#served.delete(trigger.uid);
     const lane = new OwnLane({ ...this.#options, triggerUid: trigger.uid, group, topics, startAt, isOrdered });
     await lane.start();
     const running: RunningLane = { lane, triggerUid: trigger.uid, group, topics, isOrdered, ending: undefined };
@@ -86,24 +96,35 @@ export class OwnLanes {
     let running = this.#running.get(uid);
     if (ownStart(laneSpans) === null) {
       if (running) await this.#drop(running);
+      else if (!this.#served.has(uid)) this.#unneeded.add(this.#options.registry.topics().ownGroup(trigger));
+      this.#served.add(uid);
       return;
     }
-    // After a restart, or if it was the trigger's again meanwhile: what it has left alone may be its own now.
-    const isBegun = running && (running.ending === undefined || running.ending.laneSpans === laneSpans.length);
-    if (!running || !isBegun) running = await this.#restart(trigger, false);
+    // If it was the trigger's again meanwhile, what the lane has left alone may be its own now.
+    const isSame = running?.ending === undefined || running.ending.laneSpans === laneSpans.length;
+    if (!running || !isSame || !this.#readsAll(running)) running = await this.#restart(trigger, false);
     const { clock, log } = this.#options;
     running.ending ??= endingOf(laneSpans.length, clock.monotonic() + registryFreshMs);
     const { ending } = running;
     if (ending.ends === null && clock.monotonic() >= ending.knownAtMs) {
-      const ends = running.topics.map(async (topic) => [topic, await log.ends(topic)] as const);
-      ending.ends = new Map(await Promise.all(ends));
+      // Never below where the shared lane begins, whatever a broker says that leads no more.
+      const least = laneSpans.at(-1)?.from ?? [];
+      const endsOf = async (topic: string) => {
+        const ends = await log.ends(topic);
+        return ends.map(({ partition, offset }) => {
+          return { partition, offset: Math.max(offset, offsetIn(least, { topic, partition })) };
+        });
+      };
+      ending.ends = new Map(
+        await Promise.all(running.topics.map(async (topic) => [topic, await endsOf(topic)] as const)),
+      );
       running.lane.endAt(ending.ends);
     }
-    if (ending.ends && !ending.isTold && (await this.#isServedUpTo(ending.ends, running, trigger))) {
+    if (ending.isTold) return;
+    if (ending.ends && (await this.#isServedUpTo(ending.ends, running, trigger))) {
       await this.#tellServed(trigger);
       ending.isTold = true;
-    }
-    if (!ending.isTold) this.#lookAgain();
+    } else this.#lookAgain(ending);
   }
 
   /** Whether the group has committed all that is below the ends, whichever processes its members are. */
@@ -131,17 +152,19 @@ export class OwnLanes {
 
   async #drop(running: RunningLane): Promise<void> {
     this.#running.delete(running.triggerUid);
-    await this.#end(running);
     this.#unneeded.add(running.group);
-    await this.#deleteUnneeded();
+    await this.#end(running);
   }
 
   /** What is still in flight then is left to whoever reads the group next. */
   async #end({ lane }: RunningLane): Promise<void> {
     const late = new AbortController();
     const timer = this.#options.clock.setTimer(() => late.abort(), endMs);
-    await lane.close(late.signal);
-    timer.cancel();
+    try {
+      await lane.close(late.signal);
+    } finally {
+      timer.cancel();
+    }
   }
 
   /** Another process may still be a member of the group: then it is the last to leave that deletes it. */
@@ -157,9 +180,18 @@ export class OwnLanes {
     }
   }
 
-  #lookAgain(): void {
+  /** When the ends can be known, and then less and less often: a subscriber may be down for days. */
+  #lookAgain(ending: Ending): void {
+    const { clock, onDue } = this.#options;
+    const nowMs = clock.monotonic();
+    if (ending.ends !== null) ending.looks++;
+    const delayMs =
+      ending.ends === null ? ending.knownAtMs - nowMs : Math.min(lookAgainMs * 2 ** ending.looks, lookAgainMaxMs);
+    const atMs = nowMs + Math.max(0, delayMs);
+    if (this.#isClosed || (this.#timer && this.#timer.atMs > nowMs && this.#timer.atMs <= atMs)) return;
     this.#timer?.cancel();
-    this.#timer = this.#options.clock.setTimer(() => this.#options.onDue(), lookAgainMs);
+    const timer = clock.setTimer(onDue, atMs - nowMs);
+    this.#timer = { atMs, cancel: () => timer.cancel() };
   }
 }
 
@@ -182,10 +214,16 @@ interface Ending {
   ends: Ends | null;
   /** Whether the registry was told that it is served. */
   isTold: boolean;
+  /** How often it was looked whether it is. */
+  looks: number;
+}
+
+function isOwn({ laneSpans }: Trigger): boolean {
+  return laneSpans.at(-1)?.group === 'own';
 }
 
 function endingOf(laneSpans: number, knownAtMs: number): Ending {
-  return { laneSpans, knownAtMs, ends: null, isTold: false };
+  return { laneSpans, knownAtMs, ends: null, isTold: false, looks: 0 };
 }
 
 /** By topic. */
@@ -194,5 +232,6 @@ type Ends = ReadonlyMap<string, readonly PartitionOffset[]>;
 /** A lane that ends waits this long for what is in flight. */
 const endMs = 5_000;
 
-/** While a lane comes to its end: that takes some seconds in all. */
+/** While a lane comes to its end: | look 2: after 1 s | 3: 2 s | 4: 4 s | ... | 7 and on: 30 s | */
 const lookAgainMs = 500;
+const lookAgainMaxMs = 30_000;

@@ -196,7 +196,7 @@ export interface Assignment extends TopicPartition {
 }
 
 export interface RecordBatch extends TopicPartition {
-  /** Not empty; offsets ascend, with gaps where the log has none. */
+  /** Offsets ascend, with gaps where the log has none; empty where it has none up to `nextOffset`. */
   readonly records: readonly LogRecord[];
   /** The offset after the batch. Above the last record's offset + 1 where the log has a gap there. */
   readonly nextOffset: number;

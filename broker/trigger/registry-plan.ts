@@ -19,7 +19,7 @@ import {
   type StoredTrigger,
   triggerKey,
 } from './registry-state.ts';
-import type { Broker, BrokerName } from './trigger.ts';
+import type { Broker, BrokerName, LaneSpan } from './trigger.ts';
 
 /** Who applies where nobody says so. */
 export const defaultOwner = 'apply';
@@ -62,10 +62,10 @@ export interface PlannedRevision {
   readonly revision: Revision;
   readonly change: AppliedChange;
   /**
-   * A group begins to read at the end of the events topics, as it is now: another one than before for the trigger, or
-   * the shared one of a broker on external topics. `laneFrom` is to be set.
+   * The group that begins to read at the end of the events topics, as it is now: another one than before for the
+   * trigger, or the shared one of a broker on external topics. `laneSpan` is to be set. Null: none does.
    */
-  readonly startsAtEnd: boolean;
+  readonly beginsAtEnd: LaneSpan['group'] | null;
 }
 
 export interface Plan {
@@ -129,8 +129,9 @@ function planBroker(draft: Draft, document: ParsedDocument): void {
     return;
   }
   if (state === undefined) draft.newBrokers.add(fullName(name));
-  const startsAtEnd = live === undefined && broker.externalTopics.length > 0 && broker.initialOffset === 'latest';
-  planSet(draft, { document, registry: name, key: brokerKey, live, startsAtEnd });
+  const isOnlyNew = broker.externalTopics.length > 0 && broker.initialOffset === 'latest';
+  const beginsAtEnd = live === undefined && isOnlyNew ? 'shared' : null;
+  planSet(draft, { document, registry: name, key: brokerKey, live, beginsAtEnd });
 }
 
 function planTrigger(draft: Draft, document: ParsedDocument): void {
@@ -151,7 +152,7 @@ function planTrigger(draft: Draft, document: ParsedDocument): void {
   const before = groupOf(found?.stored.trigger?.lane ?? 'shared');
   planSet(draft, {
     ...{ document, registry, key: triggerKey(name), live: found?.stored },
-    startsAtEnd: groupOf(lane) !== before,
+    beginsAtEnd: groupOf(lane) === before ? null : groupOf(lane),
   });
 }
 
@@ -211,10 +212,10 @@ interface PlannedSet {
   readonly registry: BrokerName;
   readonly key: string;
   readonly live: Stored | undefined;
-  readonly startsAtEnd: boolean;
+  readonly beginsAtEnd: PlannedRevision['beginsAtEnd'];
 }
 
-function planSet(draft: Draft, { document, registry, key, live, startsAtEnd }: PlannedSet): void {
+function planSet(draft: Draft, { document, registry, key, live, beginsAtEnd }: PlannedSet): void {
   const { kind, namespace, name, manifest } = document;
   const action = live === undefined ? 'created' : 'configured';
   const change: AppliedChange = { kind, namespace, name, action };
@@ -230,7 +231,7 @@ function planSet(draft: Draft, { document, registry, key, live, startsAtEnd }: P
     manifest,
     atMs: draft.context.nowMs,
   };
-  const planned: PlannedRevision = { broker: registry, key, revision, change, startsAtEnd };
+  const planned: PlannedRevision = { broker: registry, key, revision, change, beginsAtEnd };
   draft.changes.push(change);
   draft.revisions.push(planned);
 }
@@ -263,7 +264,7 @@ export function planDeletion(broker: BrokerName, stored: Stored, nowMs: number, 
     key: triggerKey(name),
     revision: { op: 'delete', uid, generation: generation + 1, owner, manifest: null, atMs: nowMs, discard },
     change: { kind: 'Trigger', namespace: broker.namespace, name, action: 'deleted' },
-    startsAtEnd: false,
+    beginsAtEnd: null,
   };
 }
 

@@ -1,9 +1,9 @@
 import { isDeepStrictEqual } from 'node:util';
 import { messageOf } from '../../runtime/errors.ts';
-import type { LogRecord, NewRecord, TopicOffsets } from '../log/log.ts';
+import type { LogRecord, NewRecord, StartAt, TopicOffsets } from '../log/log.ts';
 import { spansAfter, withServed } from './lane-spans.ts';
 import { brokerFromManifest, triggerFromManifest } from './manifest.ts';
-import type { Broker, BrokerName, Manifest, Trigger } from './trigger.ts';
+import type { Broker, BrokerName, LaneSpan, Manifest, Trigger } from './trigger.ts';
 
 /** One revision, as a record of a registry topic holds it (its value, as JSON); the record's key says of what. */
 export interface Revision {
@@ -17,8 +17,8 @@ export interface Revision {
   readonly manifest: Manifest | null;
   /** Milliseconds since 1970, by the writer's clock. */
   readonly atMs: number;
-  /** With op set, where a group begins to read by it: the trigger's own or the shared one, from where on. */
-  readonly laneFrom?: TopicOffsets;
+  /** With op set, where another group than before reads for the trigger, or the first of a broker: from where on. */
+  readonly laneSpan?: LaneSpan;
   /** With op delete: what waits in the trigger's retry topic is dropped, not dead-lettered. */
   readonly discard?: boolean;
 }
@@ -55,8 +55,8 @@ export interface StoredTrigger extends Stored {
 
 export interface StoredBroker extends Stored {
   readonly broker: Broker | null;
-  /** Where the shared lane begins to read external topics of which only what is new is wanted; else null. */
-  readonly lanesFrom: TopicOffsets | null;
+  /** Where the shared lane begins to read, as the revision that made the broker has it. */
+  readonly startAt: StartAt;
 }
 
 /** The registry of one broker after some prefix of its revisions. Immutable. */
@@ -175,7 +175,7 @@ function setTrigger(draft: Draft, name: string, revision: Revision, remark: Rema
   }
   const next = nextStored(live, name, revision, remark);
   if (next === null) return false;
-  const stored = readTrigger(draft, next, live?.trigger ?? null, revision.laneFrom);
+  const stored = readTrigger(draft, next, live, revision.laneSpan);
   if (stored.problem) remark(`can't be read: ${stored.problem}${lastGood(stored.trigger)}`);
   draft.triggers.set(name, stored);
   return true;
@@ -208,11 +208,11 @@ function setBroker(draft: Draft, revision: Revision, remark: Remarker): boolean 
     remark('ignored: the external topic of a broker is fixed once set');
     return false;
   }
-  const lanesFrom = draft.broker ? draft.broker.lanesFrom : (revision.laneFrom ?? null);
-  draft.broker = { ...next, broker: broker ?? last, problem, lanesFrom };
+  const startAt = draft.broker ? draft.broker.startAt : (revision.laneSpan?.from ?? 'earliest');
+  draft.broker = { ...next, broker: broker ?? last, problem, startAt };
   // Triggers without a delivery of their own take the broker's.
   for (const stored of draft.triggers.values()) {
-    draft.triggers.set(stored.name, readTrigger(draft, stored, stored.trigger));
+    draft.triggers.set(stored.name, readTrigger(draft, stored, stored));
   }
   return true;
 }
@@ -243,17 +243,21 @@ function nextStored(
 function readTrigger(
   draft: Draft,
   stored: Omit<Stored, 'problem'>,
-  last: Trigger | null,
-  laneFrom?: TopicOffsets,
+  live: StoredTrigger | undefined,
+  moved?: LaneSpan,
 ): StoredTrigger {
   const { uid, generation, owner, manifest } = stored;
   try {
     const identity = { uid, generation, owner, namespace: draft.name.namespace };
     const settings = triggerFromManifest(manifest, identity, draft.broker?.broker ?? null);
-    const laneSpans = spansAfter(last?.laneSpans ?? null, settings.lane, laneFrom);
+    const before = live ? (live.trigger?.laneSpans ?? []) : null;
+    const laneSpans = spansAfter(before, settings.lane, moved?.from);
     return { ...stored, trigger: { ...settings, laneSpans }, problem: null };
   } catch (error) {
-    return { ...stored, trigger: last, problem: messageOf(error) };
+    const last = live?.trigger ?? null;
+    // Which group reads for it is known all the same, so that this process and those that can read it agree on that.
+    const laneSpans = last && moved ? spansAfter(last.laneSpans, moved.group, moved.from) : (last?.laneSpans ?? []);
+    return { ...stored, trigger: last && { ...last, laneSpans }, problem: messageOf(error) };
   }
 }
 
@@ -290,16 +294,20 @@ function readHandBack({ uid, laneSpans, atMs }: Record<string, unknown>): HandBa
 }
 
 function readRevision(value: Record<string, unknown>): Revision | string {
-  const { op, uid, generation, owner, manifest = null, atMs, discard, laneFrom } = value;
+  const { op, uid, generation, owner, manifest = null, atMs, discard, laneSpan } = value;
   if (op !== 'set' && op !== 'delete') return `not a revision: op is ${JSON.stringify(op)}`;
   if (typeof uid !== 'string' || typeof owner !== 'string') return 'not a revision: uid or owner missing';
   if (typeof generation !== 'number' || typeof atMs !== 'number') return 'not a revision: generation or atMs missing';
   if (op === 'set' && !isObject(manifest)) return 'not a revision: manifest missing';
-  if (laneFrom !== undefined && !isTopicOffsets(laneFrom)) return 'not a revision: laneFrom has no lists of offsets';
+  if (laneSpan !== undefined && !isLaneSpan(laneSpan)) return 'not a revision: laneSpan has no group or no offsets';
   return {
     ...{ op, uid, generation, owner, manifest: manifest as Manifest | null, atMs, discard: discard === true },
-    ...(laneFrom !== undefined && { laneFrom }),
+    ...(laneSpan !== undefined && { laneSpan }),
   };
+}
+
+function isLaneSpan(value: unknown): value is LaneSpan {
+  return isObject(value) && (value.group === 'shared' || value.group === 'own') && isTopicOffsets(value.from);
 }
 
 function isTopicOffsets(value: unknown): value is TopicOffsets {

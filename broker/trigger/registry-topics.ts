@@ -69,7 +69,7 @@ export class RegistryTopics {
   ): Promise<PlannedRevision[]> {
     const ends = new Map<string, Promise<number[]>>();
     const withStart = async (planned: PlannedRevision): Promise<PlannedRevision> => {
-      if (!planned.startsAtEnd) return planned;
+      if (planned.beginsAtEnd === null) return planned;
       const broker = revisions.find(
         (one) => one.change.kind === 'Broker' && fullName(one.broker) === fullName(planned.broker),
       );
@@ -79,8 +79,8 @@ export class RegistryTopics {
       const topics = external && external.length > 0 ? external : known.eventTopics;
       for (const topic of topics) if (!ends.has(topic)) ends.set(topic, this.#ends(topic));
       const starts = await Promise.all(topics.map(async (topic) => [topic, (await ends.get(topic)) ?? []] as const));
-      const laneFrom = starts.length === 1 ? (starts[0]?.[1] ?? []) : Object.fromEntries(starts);
-      return { ...planned, revision: { ...planned.revision, laneFrom } };
+      const laneSpan = { group: planned.beginsAtEnd, from: Object.fromEntries(starts) };
+      return { ...planned, revision: { ...planned.revision, laneSpan } };
     };
     return Promise.all(revisions.map(withStart));
   }

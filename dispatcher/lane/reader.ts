@@ -182,9 +182,7 @@ export class LaneReader {
       this.#options.onRecord(new Taken(owned, record, this.#onFinished));
     }
     owned.offsets.passed(batch.nextOffset);
-    // Gaps and skipped records move the position too, with no record to settle.
-    owned.isDirty = true;
-    this.#scheduleCommit();
+    this.#passed(owned);
     return taken;
   }
 
@@ -192,6 +190,14 @@ export class LaneReader {
     const owned = this.#partitions.get(keyOf(range));
     const lost = owned ? owned.lostOf(range) : range;
     if (lost !== null) this.#options.onLost(lost);
+    owned?.offsets.passed(range.to);
+    if (owned) this.#passed(owned);
+  }
+
+  /** What is gone, gaps and skipped records move the position too, with no record to settle. */
+  #passed(owned: OwnedPartition): void {
+    owned.isDirty = true;
+    this.#scheduleCommit();
   }
 
   #recordsMaxOf({ topic }: OwnedPartition): number | undefined {

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { openEmbeddedLog } from '../../broker/log/embedded/embedded-log.ts';
-import type { Log } from '../../broker/log/log.ts';
+import type { Commit, Log } from '../../broker/log/log.ts';
 import { spansAfter, withServed } from '../../broker/trigger/lane-spans.ts';
 import type { LaneSpan, Trigger } from '../../broker/trigger/trigger.ts';
 import { OwnLanes } from '../../dispatcher/own-lanes.ts';
@@ -27,13 +27,13 @@ t.test('a trigger that went to a group of its own and back at once is served wha
   await stage.clock.advance(knownAfterMs);
   await lanes.bringUp();
   stage.settle('e1');
-  await stage.commits();
+  await stage.untilCommitted(1);
   await lanes.bringUp();
   t.same(await stage.told(), [], 'e2 is under way');
   stage.settle('e2');
-  await stage.commits();
+  await stage.untilCommitted(2);
   await lanes.bringUp();
-  t.same(await stage.told(), [{ op: 'handed-back', uid: stage.uid, laneSpans: 3, atMs: stage.clock.now() }]);
+  t.match(await stage.told(), [{ op: 'handed-back', uid: stage.uid, laneSpans: 3 }]);
   stage.becomes(withServed(stage.spans, 3));
   await lanes.bringUp();
   t.same(lanes.lanes, []);
@@ -48,7 +48,7 @@ t.test('a process that begins in the middle of it serves the rest, and nothing o
   await stage.untilDelivered('e0', 'e1');
   stage.settle('e0');
   await stage.moves('shared');
-  await stage.commits();
+  await stage.untilCommitted(1);
   await killed.close(AbortSignal.abort());
   stage.delivered.length = 0;
 
@@ -58,9 +58,37 @@ t.test('a process that begins in the middle of it serves the rest, and nothing o
   stage.settle('e1');
   stage.becomes(withServed(stage.spans, 2));
   await lanes.bringUp();
+  await stage.commitAsOwn(2);
   const late = stage.newProcess();
   await late.bringUp();
   t.same(late.lanes, []);
+  t.same(await stage.committed(), [], 'of a group that nobody came to delete');
+});
+
+t.test('a lane that began on other topics of its broker begins anew', async (t) => {
+  const stage = await startStage(t, ['own']);
+  const lanes = stage.newProcess();
+  await lanes.bringUp();
+  stage.setTopics(['external']);
+  await lanes.bringUp();
+  t.same(lanes.lanes[0]?.topics, ['external']);
+  await stage.append('e1');
+  await stage.untilDelivered('e1');
+});
+
+t.test('a trigger is served by the group that its last revision names, though that can not be read', async (t) => {
+  const stage = await startStage(t, ['own']);
+  await stage.append('e1');
+  stage.becomes(spansAfter(stage.spans, 'shared', [1]), 'own');
+  const lanes = stage.newProcess();
+  await lanes.bringUp();
+  await stage.untilDelivered('e1');
+  await stage.clock.advance(knownAfterMs);
+  await lanes.bringUp();
+  stage.settle('e1');
+  await stage.untilCommitted(1);
+  await lanes.bringUp();
+  t.equal((await stage.told()).length, 1, 'and that it is handed back');
 });
 
 t.test('a process that owns no partition says nothing before the others have served theirs', async (t) => {
@@ -75,7 +103,7 @@ t.test('a process that owns no partition says nothing before the others have ser
   t.same(idle.lanes[0]?.lane.positions(), []);
   t.same(await stage.told(), []);
   stage.settle('e1');
-  await stage.commits();
+  await stage.untilCommitted(1);
   await idle.bringUp();
   t.equal((await stage.told()).length, 1);
 });
@@ -111,7 +139,8 @@ async function startStage(t: Test, groups: readonly LaneSpan['group'][]): Promis
   });
   const stage = new Stage(log);
   const spec = { partitions: 1, retentionMs: null, maxMessageBytes: 1_048_576 };
-  for (const topic of [stage.topics.events, stage.topics.triggers]) await log.ensureTopic(topic, spec);
+  const topics = [stage.topics.events, stage.topics.triggers, 'external'];
+  for (const topic of topics) await log.ensureTopic(topic, spec);
   await stage.moves(...groups);
   return stage;
 }
@@ -142,8 +171,9 @@ class Stage extends LaneDouble {
     return new OwnLanes({ ...this.options, log: this.#watched(), onDue: () => {} });
   }
 
-  becomes(laneSpans: readonly LaneSpan[]): void {
-    this.#trigger = { ...this.#trigger, laneSpans, lane: laneSpans.at(-1)?.group ?? 'shared' };
+  /** @param lane as the last revision says that could be read */
+  becomes(laneSpans: readonly LaneSpan[], lane: Trigger['lane'] = laneSpans.at(-1)?.group ?? 'shared'): void {
+    this.#trigger = { ...this.#trigger, laneSpans, lane };
     this.setTriggers([this.#trigger]);
   }
 
@@ -159,7 +189,7 @@ class Stage extends LaneDouble {
 
   async append(...ids: readonly string[]): Promise<void> {
     const records = ids.map((id) => toRecord(testEvent({ id })));
-    await this.#log.append(this.topics.events, 0, records);
+    await this.#log.append(this.topics.eventTopics[0] ?? '', 0, records);
   }
 
   async untilDelivered(...ids: readonly string[]): Promise<void> {
@@ -171,13 +201,23 @@ class Stage extends LaneDouble {
     this.delivered.findLast((one) => one.id === id)?.hold.settle();
   }
 
-  /** Lets the lanes commit, and waits for it. */
-  async commits(): Promise<void> {
-    await this.clock.advance(100);
-    await this.#log.committed('whoever', this.topics.events);
+  async untilCommitted(offset: number): Promise<void> {
+    const isCommitted = async (): Promise<boolean> => {
+      await this.clock.advance(100);
+      return (await this.committed()).some((commit) => commit.offset === offset);
+    };
+    await until(isCommitted, `${offset} to be committed`);
   }
 
-  committed(): Promise<unknown> {
+  /** What a process has left behind that was killed before it could delete the group. */
+  async commitAsOwn(offset: number): Promise<void> {
+    const [group, topic] = [this.topics.ownGroup(this.#trigger), this.topics.events];
+    const handler = { assigned: () => {}, records: () => 0, lost: () => {}, disturbed: () => {} };
+    const consumer = await this.#log.consume({ group, topics: [topic], startAt: [offset], handler });
+    await consumer.close();
+  }
+
+  committed(): Promise<readonly Commit[]> {
     return this.#log.committed(this.topics.ownGroup(this.#trigger), this.topics.events);
   }
 

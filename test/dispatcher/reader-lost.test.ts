@@ -35,3 +35,22 @@ t.test('what the log deleted is told as lost, but for what has settled here', as
   t.same(deleted(20, 40), told(22, 40), 'what is in flight, and what was never seen');
   t.same(deleted(35, 40), told(35, 40));
 });
+
+t.test('the position goes on behind what was lost, with no record to settle', async (t) => {
+  const [script, clock] = [new ScriptedLog(), new ManualClock()];
+  const reader = new LaneReader({
+    ...{ log: script.log, clock, logger: silent, group: 'group', startAt: 'earliest' },
+    window: { recordsMax: 1_000, bytesMax: 10_000_000 },
+    onRecord: () => {},
+    onRevoked: () => {},
+    onLost: () => {},
+    onDisturbed: () => {},
+  });
+  await reader.start(['events']);
+  script.assign([{ offset: 10 }]);
+  await clock.advance(100);
+  script.lose({ topic: 'events', partition: 0, from: 10, to: 40 });
+  await clock.advance(100);
+  t.match(reader.positions(), [{ position: 40 }]);
+  t.match(script.commits.at(-1), [{ offset: 40 }]);
+});

@@ -60,14 +60,17 @@ t.test('of transactions the committed records are seen, the aborted are not, and
   await log.append(topic, 0, [record('plain')]);
   await send('aborted', 'abort');
   await send('committed', 'commit');
-  await send('aborted at the end', 'abort');
-  await producer.disconnect();
 
   const values = ['plain', 'committed', 'committed again'];
   t.strictSame(valuesOf(await readAll(log, topic, 0)), values);
   const collector = new Collector();
   await collector.join(log, { group: uniqueName('group'), topics: [topic], startAt: 'earliest' });
   await eventually(() => collector.count === values.length, 'the visible records were handed out');
+  await send('aborted at the end', 'abort');
+  await producer.disconnect();
+  const [end] = await log.ends(topic);
+  t.equal(end?.offset, 1 + 3 * (2 + 1));
+  await eventually(() => collector.positionOf(topic, 0) === end?.offset, 'what has no records is told as well');
   await log.append(topic, 0, [record('after')]);
   await eventually(() => collector.count === values.length + 1, 'the record after the marker was handed out');
   t.strictSame(collector.valuesOf(topic, 0), [...values, 'after']);

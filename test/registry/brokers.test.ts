@@ -46,9 +46,10 @@ t.test('what is applied holds when apply returns, and is there again after a res
 t.test('a trigger with a group of its own is read from where the events topic ended when it was applied', async (t) => {
   const log = await openLog(t);
   const brokers = await startBrokers(t, log);
+  const events = 'posthorn.default.default';
   const append = (count: number) =>
     log.append(
-      'posthorn.default.default',
+      events,
       1,
       Array.from({ length: count }, () => ({ key: null, value: null, headers: {} })),
     );
@@ -59,10 +60,10 @@ t.test('a trigger with a group of its own is read from where the events topic en
   await applyTexts(brokers, [triggerText('moving', { annotations })]);
   const triggers = brokers.get('default', 'default')?.snapshot().triggers.values() ?? [];
   t.strictSame(Object.fromEntries([...triggers].map(({ name, laneSpans }) => [name, laneSpans])), {
-    new: [{ group: 'own', from: [0, 3] }],
+    new: [{ group: 'own', from: { [events]: [0, 3] } }],
     moving: [
       { group: 'shared', from: [] },
-      { group: 'own', from: [0, 7] },
+      { group: 'own', from: { [events]: [0, 7] } },
     ],
   });
 });
@@ -209,7 +210,7 @@ t.test('several external topics must all exist, and stay as they are, their orde
   const [trigger] = registry?.snapshot().triggers.values() ?? [];
   const ends = { 'eqiad.pages': [0, 1], 'codfw.pages': [1] };
   t.strictSame(trigger?.laneSpans, [{ group: 'own', from: ends }]);
-  t.strictSame(registry?.stored().broker?.lanesFrom, ends, 'what was there before is not read');
+  t.strictSame(registry?.stored().broker?.startAt, ends, 'what was there before is not read');
   for (const topics of ['eqiad.pages', 'codfw.pages,eqiad.pages']) {
     const other = await refusal(applyTexts(brokers, [external(topics)]));
     t.match(other.problems, [{ message: /fixed once set, and broker default\/pages has eqiad\.pages,codfw\.pages/ }]);
@@ -223,7 +224,7 @@ t.test('where an external topic is first read from is said once, by the revision
   await log.ensureTopic('pages', { partitions: 1, retentionMs: null, maxMessageBytes: 100_000 });
   await append();
   const topic = 'kafka.eventing.knative.dev/external.topic: pages';
-  const lanesFrom = (name: string) => brokers.get('default', name)?.stored().broker?.lanesFrom;
+  const startAt = (name: string) => brokers.get('default', name)?.stored().broker?.startAt;
   await applyTexts(brokers, [
     brokerText('new', { annotations: topic }),
     brokerText('all', { annotations: `{ ${topic}, posthorn.dev/initial-offset: earliest }` }),
@@ -231,7 +232,9 @@ t.test('where an external topic is first read from is said once, by the revision
   await append();
   await applyTexts(brokers, [brokerText('new', { annotations: `{ ${topic}, posthorn.dev/deduplicate: PT1M }` })]);
   t.equal(brokers.get('default', 'new')?.snapshot().broker?.deduplicateMs, 60_000);
-  t.strictSame([lanesFrom('new'), lanesFrom('all'), lanesFrom('default')], [[1], null, undefined]);
+  await applyTexts(brokers, [brokerText('all', { annotations: topic })]);
+  t.equal(brokers.get('default', 'all')?.snapshot().broker?.initialOffset, 'latest');
+  t.strictSame([startAt('new'), startAt('all'), startAt('default')], [{ pages: [1] }, 'earliest', undefined]);
 });
 
 t.test('replies go to a broker that there is', async (t) => {

@@ -79,6 +79,28 @@ t.test('a manifest that this version cannot read leaves the last good revision i
   t.match(alone, { uid: 'u1', trigger: null, problem: /novelty/ });
 });
 
+t.test('which group reads for a trigger is known of revisions that can not be read, too', async (t) => {
+  const strange = { ...manifestOf(triggerText('a')), spec: { subscriber: { uri: 'http://new.example/' }, novelty: 1 } };
+  const own = manifestOf(triggerText('a', { annotations: 'posthorn.dev/consumer-group: own' }));
+  const first = set('a', { uid: 'u1', manifest: own, laneSpan: { group: 'own', from: [5] } });
+  const back = set('a', { uid: 'u1', manifest: strange, laneSpan: { group: 'shared', from: [20] } });
+  t.same(spansOf([first, back]), [
+    { group: 'own', from: [5] },
+    { group: 'shared', from: [20] },
+  ]);
+  t.same(spansOf([first, set('a', { uid: 'u1', manifest: strange })]), [{ group: 'own', from: [5] }]);
+  const unknown = set('a', { uid: 'u1', manifest: strange });
+  const moved = set('a', { uid: 'u1', manifest: own, laneSpan: { group: 'own', from: [50] } });
+  t.same(
+    spansOf([unknown, moved]),
+    [
+      { group: 'shared', from: [] },
+      { group: 'own', from: [50] },
+    ],
+    'the trigger was there before: what waits until it can be read is not older than it',
+  );
+});
+
 t.test('a new Broker gives its delivery to the triggers that have none', async (t) => {
   const broker = manifestOf(brokerText('default', { spec: '  delivery:\n    retry: 3\n' }));
   const own = manifestOf(triggerText('own', { spec: '  delivery:\n    retry: 7\n' }));
@@ -109,28 +131,33 @@ t.test('a trigger that moves to a group of its own is read by it from the end th
   const ordered = manifestOf(triggerText('a', { annotations: 'kafka.eventing.knative.dev/delivery.order: ordered' }));
   const made = [set('a', { uid: 'u1' })];
   t.same(spansOf(made), []);
-  const moved = [...made, set('a', { uid: 'u1', manifest: own, laneFrom: [5, 7] })];
+  const moved = [...made, set('a', { uid: 'u1', manifest: own, laneSpan: { group: 'own', from: [5, 7] } })];
   const spans = [
     { group: 'shared', from: [] },
     { group: 'own', from: [5, 7] },
   ];
   t.same(spansOf(moved), spans);
   t.same(spansOf([...moved, set('a', { uid: 'u1', manifest: ordered })]), spans, 'ordered is the same group');
-  const back = [...moved, set('a', { uid: 'u1', laneFrom: [9, 9] })];
+  const back = [...moved, set('a', { uid: 'u1', laneSpan: { group: 'shared', from: [9, 9] } })];
   t.same(spansOf(back), [...spans, { group: 'shared', from: [9, 9] }]);
   t.same(
     spansOf([...moved, set('a', { uid: 'u1', uri: 'http://racing.example/' })]).at(-1),
     { group: 'shared', from: [5, 7] },
     'a writer that saw no change: nothing is left out',
   );
-  t.same(spansOf([set('a', { uid: 'u2', manifest: own, laneFrom: [3] })]), [{ group: 'own', from: [3] }]);
+  t.same(spansOf([set('a', { uid: 'u2', manifest: own, laneSpan: { group: 'own', from: [3] } })]), [
+    { group: 'own', from: [3] },
+  ]);
   const broker = { key: 'broker', revision: revision({ uid: 'b1', manifest: manifestOf(brokerText('default')) }) };
   t.same(spansOf([...moved, broker]), spans, 'a new Broker moves nothing');
 });
 
 t.test('what the own group has served is known from the registry, to whoever reads it', async (t) => {
   const own = manifestOf(triggerText('a', { annotations: 'posthorn.dev/consumer-group: own' }));
-  const back = [set('a', { uid: 'u1', manifest: own, laneFrom: [5] }), set('a', { uid: 'u1', laneFrom: [9] })];
+  const back = [
+    set('a', { uid: 'u1', manifest: own, laneSpan: { group: 'own', from: [5] } }),
+    set('a', { uid: 'u1', laneSpan: { group: 'shared', from: [9] } }),
+  ];
   const { state } = foldAll(...back);
   const told = (uid: string, laneSpans: number): LogRecord[] => {
     const { key, value } = handBackRecord('a', { uid, laneSpans, atMs: 1 });

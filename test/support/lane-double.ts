@@ -11,6 +11,8 @@ import { ManualClock } from './manual-clock.ts';
 import { ScriptedLog } from './scripted-log.ts';
 import { silent } from './silent.ts';
 
+const broker = { namespace: 'default', name: 'default' };
+
 export interface Handled {
   readonly trigger: string;
   readonly id: string;
@@ -24,7 +26,7 @@ export interface Handled {
 export class LaneDouble {
   readonly clock = new ManualClock();
   readonly script = new ScriptedLog();
-  readonly topics = brokerTopics('posthorn', { namespace: 'default', name: 'default' });
+  topics = brokerTopics('posthorn', broker);
   readonly delivered: Handled[] = [];
   readonly spilled: Handled[] = [];
   readonly abandoned: GivenUp[] = [];
@@ -73,6 +75,11 @@ export class LaneDouble {
       schemas: this.schemas,
       window: { recordsMax: 1_000, bytesMax: 10_000_000, partitionRecordsMax: 100 },
     };
+  }
+
+  /** The broker has these topics, which exist already. */
+  setTopics(external: readonly string[]): void {
+    this.topics = brokerTopics('posthorn', broker, external);
   }
 
   /** @param unreadable uids of triggers of which nothing can be read */
@@ -137,7 +144,7 @@ export class LaneDouble {
 
   #registry(): Registry {
     return {
-      name: { namespace: 'default', name: 'default' },
+      name: broker,
       snapshot: () => this.#snapshot,
       topics: () => this.topics,
       stored: () => ({ deleted: this.deleted }),

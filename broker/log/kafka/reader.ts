@@ -235,11 +235,9 @@ export class Reader {
       const { records, nextOffset } = await decodeRecordSet(answer.recordSet, partition.position, answer.aborted);
       if (this.#stopped) return true;
       if (nextOffset > partition.position) this.#moveLast(partition);
-      if (records.length === 0) partition.position = nextOffset;
-      else {
-        this.#readMs = this.#options.clock.monotonic();
-        this.#offer(partition, records, nextOffset);
-      }
+      if (records.length > 0) this.#readMs = this.#options.clock.monotonic();
+      // Control records and what an aborted transaction left are handed on as a gap, which moves the commit.
+      if (nextOffset > partition.position) this.#offer(partition, records, nextOffset);
       return true;
     } catch (error) {
       this.#rest(partition, unreadablePauseMs);
@@ -252,6 +250,10 @@ export class Reader {
     const { topic, partition: number, key } = partition;
     const { paused, handler, hasLease } = this.#options;
     const isOffered = !paused.has(key) && hasLease();
+    if (!isOffered && records.length === 0) {
+      this.#rest(partition, offerAgainMs);
+      return;
+    }
     const taken = !isOffered ? 0 : handler.records({ topic, partition: number, records, nextOffset });
     const first = records[taken];
     if (first === undefined) {

@@ -70,6 +70,11 @@ export class Collector implements ConsumerHandler {
     return valuesOf(this.recordsOf(topic, partition));
   }
 
+  /** The offset after what was handed out and taken. */
+  positionOf(topic: string, partition: number): number | undefined {
+    return this.#owned.get(keyOf({ topic, partition }))?.position;
+  }
+
   /** How many records were taken in this epoch. */
   get count(): number {
     let count = 0;
@@ -148,7 +153,7 @@ export class Collector implements ConsumerHandler {
       if (record.offset < position) this.violations.push(`offset ${record.offset} where ${position} was due`);
       position = record.offset + 1;
     }
-    if (batch.records.length === 0) this.violations.push('an empty batch');
+    if (batch.nextOffset === owned.position) this.violations.push('a batch of nothing');
     if (batch.nextOffset < position) this.violations.push(`nextOffset ${batch.nextOffset} within the batch`);
   }
 }
