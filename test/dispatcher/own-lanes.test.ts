@@ -65,6 +65,23 @@ t.test('a process that begins in the middle of it serves the rest, and nothing o
   t.same(await stage.committed(), [], 'of a group that nobody came to delete');
 });
 
+t.test('an end that a broker says too low does not end it', async (t) => {
+  const stage = await startStage(t, ['own']);
+  await stage.append('e1');
+  stage.becomes(spansAfter(stage.spans, 'shared', [2]));
+  const lanes = stage.newProcess();
+  await lanes.bringUp();
+  await stage.untilDelivered('e1');
+  await stage.clock.advance(knownAfterMs);
+  await lanes.bringUp();
+  stage.settle('e1');
+  await stage.untilCommitted(1);
+  await lanes.bringUp();
+  t.same(await stage.told(), []);
+  await stage.append('e2');
+  await stage.untilDelivered('e2');
+});
+
 t.test('a lane that began on other topics of its broker begins anew', async (t) => {
   const stage = await startStage(t, ['own']);
   const lanes = stage.newProcess();

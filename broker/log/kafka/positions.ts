@@ -54,7 +54,8 @@ export class StartsPendingError extends Error {
  * Reads where the partitions of an assignment go on. The starts of a topic on which the group has no commit at all are
  * resolved by the group's leader, for all of its partitions at once, and committed; other members wait for that, so two
  * that join a new group together can't take the end of the log for two different places. A partition that has no commit
- * where others of its topic do was added later and starts at its beginning.
+ * where others of its topic do was added later and starts at its beginning. With offsets that are kept elsewhere, each
+ * partition without a commit starts at its own, which every member knows.
  *
  * @throws StartsPendingError, KafkaCodeError, and what breaks connections: ask again
  */
