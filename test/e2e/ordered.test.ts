@@ -1,7 +1,6 @@
-import t, { type Test } from 'tap';
+import type { Test } from 'tap';
 import { KeyedArrivals, sendKeyed } from '../support/keyed.ts';
-import { Ledger, sendNumbered } from '../support/ledger.ts';
-import { embeddedUnderTest, type LogUnderTest, onBothLogs } from '../support/logs.ts';
+import { type LogUnderTest, onBothLogs } from '../support/logs.ts';
 import { type PosthornProcess, startPosthorn } from '../support/posthorn.ts';
 import { seeded } from '../support/random.ts';
 import { readTopic, textHeaders } from '../support/topics.ts';
@@ -9,7 +8,6 @@ import { applyTo, metric, triggerYaml } from '../support/triggers.ts';
 import { until } from '../support/until.ts';
 
 const ordered = { 'kafka.eventing.knative.dev/delivery.order': 'ordered' };
-const own = { 'posthorn.dev/consumer-group': 'own' };
 const { seed, random } = seeded();
 
 onBothLogs('the events of a key go out in order, one at a time, through failures and a kill', async (t, log) => {
@@ -105,17 +103,6 @@ onBothLogs('a key whose event fails holds only itself, until that is dead-letter
   t.equal(await posthorn.stop(), 0);
 });
 
-onBothLogs('a trigger that changes its lane under load, there and back, misses nothing', (t, log) => {
-  return changeLanes(t, log, 200);
-});
-
-t.test(
-  'a trigger that changes its lane faster than lanes begin, and a kill, misses nothing (embedded log)',
-  async (t) => {
-    await changeLanes(t, await embeddedUnderTest(t), 20);
-  },
-);
-
 onBothLogs('a deleted trigger gives up what waited in its place, and one of its name begins anew', async (t, log) => {
   const arrivals = new KeyedArrivals();
   let status = 503;
@@ -147,47 +134,4 @@ async function started(t: Test, log: LogUnderTest): Promise<PosthornProcess> {
   const posthorn = await startPosthorn([...log.args]);
   t.teardown(() => posthorn.kill());
   return posthorn;
-}
-
-/** @param each events accepted between two changes */
-async function changeLanes(t: Test, log: LogUnderTest, each: number): Promise<void> {
-  const ledger = new Ledger();
-  const [moving, other] = [await ledger.startSink('moving'), await ledger.startSink('other')];
-  t.teardown(() => Promise.all([moving.close(), other.close()]));
-  let posthorn = await started(t, log);
-  const yaml = (annotations: Record<string, string>) => triggerYaml('moving', moving.url, { annotations });
-  await applyTo(posthorn.adminUrl, yaml({}), triggerYaml('other', other.url));
-
-  const sent = new AbortController();
-  const events = 1_000_000;
-  const sending = sendNumbered(ledger, { first: 1, last: events }, () => posthorn.url, {
-    concurrency: 4,
-    signal: sent.signal,
-  });
-  const more = async () => {
-    const goal = ledger.accepted.size + each;
-    await until(() => ledger.accepted.size >= goal, `${goal} to be accepted`, 60_000);
-  };
-  await more();
-  await applyTo(posthorn.adminUrl, yaml(own));
-  await more();
-  await applyTo(posthorn.adminUrl, yaml(ordered));
-  await more();
-  await applyTo(posthorn.adminUrl, yaml({}));
-  // In the middle of going back.
-  await posthorn.kill();
-  posthorn = await started(t, log);
-  await more();
-  await applyTo(posthorn.adminUrl, yaml(own));
-  await more();
-  sent.abort();
-  await sending;
-  const missing = () => ledger.missingAt('moving').length + ledger.missingAt('other').length;
-  await until(() => missing() === 0, 'every event to arrive at both', 60_000);
-  t.equal(missing(), 0);
-  t.comment(
-    `${ledger.accepted.size} events; repeated at the one that moved ${ledger.duplicatesAt('moving')}, ` +
-      `at the other ${ledger.duplicatesAt('other')}`,
-  );
-  t.equal(await posthorn.stop(), 0);
 }
