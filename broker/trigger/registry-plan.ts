@@ -149,7 +149,7 @@ function planTrigger(draft: Draft, document: ParsedDocument): void {
     draft.problems.push(problemAt(document, refusal));
     return;
   }
-  const before = groupOf(found?.stored.trigger?.lane ?? 'shared');
+  const before = found?.stored.trigger?.laneSpans.at(-1)?.group ?? 'shared';
   planSet(draft, {
     ...{ document, registry, key: triggerKey(name), live: found?.stored },
     beginsAtEnd: groupOf(lane) === before ? null : groupOf(lane),

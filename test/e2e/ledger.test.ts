@@ -1,7 +1,6 @@
 import t from 'tap';
 import { brokerTopics } from '../../broker/topics.ts';
-import { untilAllIsRead } from '../support/closed-connections.ts';
-import { kafkaBrokers } from '../support/kafka.ts';
+import { killUntilRead } from '../support/kill-until-read.ts';
 import { Ledger, sendNumbered } from '../support/ledger.ts';
 import { type LogUnderTest, onBothLogs } from '../support/logs.ts';
 import { type PosthornProcess, startPosthorn } from '../support/posthorn.ts';
@@ -26,12 +25,17 @@ onBothLogs(`${events} events to 3 triggers over ${kills} SIGKILLs: none is missi
     if (line.level !== 'info') warnings.push(line);
     return true;
   };
-  const servers = [...sinks.map(({ url }) => url), ...(log.kind === 'kafka' ? await kafkaBrokers() : [])];
   const start = (): Promise<PosthornProcess> => startPosthorn(log.args, {}, { onLine });
   let posthorn = await start();
   t.teardown(() => posthorn.kill());
   await applyTo(posthorn.adminUrl, ...triggers.map((name, index) => triggerYaml(name, sinks[index]?.url ?? '')));
 
+  // Where the test fails, its senders end with it.
+  const over = new AbortController();
+  t.teardown(() => over.abort());
+  const send = (first: number, last: number): Promise<void> => {
+    return sendNumbered(ledger, { first, last }, () => posthorn.url, { signal: over.signal });
+  };
   const arrivals = () => ledger.arrivals.get('first') ?? new Map<number, number>();
   const share = Math.floor(events / (kills + 1));
   const moments: number[] = [];
@@ -40,11 +44,10 @@ onBothLogs(`${events} events to 3 triggers over ${kills} SIGKILLs: none is missi
   for (let kill = 1; kill <= kills; kill++) {
     // Counted in arrivals, so that each kill comes while events are being sent and delivered.
     const moment = (kill - 1) * share + 1 + Math.floor(random() * share * 0.9);
-    const sending = sendNumbered(ledger, { first: (kill - 1) * share + 1, last: kill * share }, () => posthorn.url);
+    const sending = send((kill - 1) * share + 1, kill * share);
     await until(() => arrivals().size >= moment, `${moment} events to arrive`, 120_000);
-    await posthorn.kill();
+    await killUntilRead(posthorn);
     moments.push(moment);
-    await untilAllIsRead(servers);
     for (const [event, deliveries] of await unsettledDeliveries(log)) {
       // What was taken over by the retry topic, and that not committed, stands in both lanes and arrives from both.
       const repeated = arrivals().has(event) ? deliveries : deliveries - 1;
@@ -53,7 +56,7 @@ onBothLogs(`${events} events to 3 triggers over ${kills} SIGKILLs: none is missi
     posthorn = await start();
     await sending;
   }
-  await sendNumbered(ledger, { first: kills * share + 1, last: events }, () => posthorn.url);
+  await send(kills * share + 1, events);
   t.equal(ledger.accepted.size, events);
   const missing = () => triggers.reduce((sum, name) => sum + ledger.missingAt(name).length, 0);
   await until(() => missing() === 0, 'every event to arrive at every trigger', 120_000);

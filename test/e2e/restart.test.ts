@@ -1,8 +1,7 @@
 import type { Test } from 'tap';
 import { brokerTopics } from '../../broker/topics.ts';
 import { appendNumbered } from '../support/backlog.ts';
-import { untilAllIsRead } from '../support/closed-connections.ts';
-import { kafkaBrokers } from '../support/kafka.ts';
+import { killUntilRead } from '../support/kill-until-read.ts';
 import { type LogUnderTest, onBothLogs } from '../support/logs.ts';
 import { type PosthornProcess, startPosthorn } from '../support/posthorn.ts';
 import { seeded } from '../support/random.ts';
@@ -31,10 +30,9 @@ onBothLogs(`${events} events, SIGKILL in the middle: at most ${repeatedMax} are 
   const beganMs = performance.now();
   await until(() => handler.arrived.size >= killAt, `${killAt} events to arrive`, 120_000);
   const tookMs = performance.now() - beganMs;
-  const killed = victim.kill();
+  const killed = killUntilRead(victim);
   const answered = handler.answered.size;
   await killed;
-  await untilAllIsRead([handler.url, ...(log.kind === 'kafka' ? await kafkaBrokers() : [])]);
   const inFlight = handler.arrived.size - answered;
   const unsettled = await withLog(log, (opened) => unsettledRecords(opened, sharedGroup, topic));
   const exposed = unsettled.filter((record) => handler.arrived.has(numberOf(record))).length;
