@@ -2,7 +2,7 @@ import type { TopicSpec } from './log/log.ts';
 import type { BrokerName, Trigger } from './trigger/trigger.ts';
 
 /**
- * Names of topics and consumer groups, as the design lays them down. Namespaces, brokers and triggers are DNS labels
+ * Names of topics and consumer groups. Namespaces, brokers and triggers are DNS labels
  * or subdomains, which have no `_`, so the names with `_` can't collide with a broker's.
  */
 export interface BrokerTopics {
