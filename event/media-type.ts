@@ -5,11 +5,17 @@ const quotedString = '"(?:[ !#-\\[\\]-~]|\\\\[ -~])*"';
 // A parameter may be empty, as RFC 9110 (5.6.6) has it for HTTP: the trailing `;` of many clients.
 const parameter = `[ \\t]*;(?:[ \\t]*${token}=(?:${token}|${quotedString}))?`;
 const mediaType = new RegExp(`^${token}/${token}(?:${parameter})*$`);
+const typeAndSubtype = new RegExp(`^[ \\t]*${token}/${token}[ \\t]*(?:;|$)`);
 const charset = new RegExp(`;[ \\t]*charset=(${token}|${quotedString})`, 'gi');
 
 /** Whether it is a media type with its parameters (RFC 2045, section 5.1). */
 export function isMediaType(text: string): boolean {
   return mediaType.test(text);
+}
+
+/** Whether it names a type and a subtype, whatever its parameters are. */
+export function hasTypeAndSubtype(contentType: string): boolean {
+  return typeAndSubtype.test(contentType);
 }
 
 /** The media type without its parameters, in lower case. */

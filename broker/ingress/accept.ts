@@ -113,7 +113,7 @@ function tooLargeMember(members: readonly Member[], error: RecordTooLargeError):
 }
 
 interface TraceHeaders {
-  readonly traceparent?: string;
+  readonly traceparent: string;
   readonly tracestate?: string;
 }
 
@@ -124,20 +124,20 @@ const traceparentPattern =
 /** What every party has to carry on at least (W3C Trace Context, 3.3.1.5). */
 const tracestateMaxCharacters = 512;
 
-/** The W3C trace context of the request; one that is malformed counts as none. */
-function traceOf(rawHeaders: readonly string[]): TraceHeaders {
+/** The W3C trace context of the request; null: it has none, or one that is malformed. */
+function traceOf(rawHeaders: readonly string[]): TraceHeaders | null {
   let traceparent: string | undefined;
   const states: string[] = [];
   for (let i = 0; i < rawHeaders.length; i += 2) {
     const name = rawHeaders[i] ?? '';
     if (name.length === 11 && name.toLowerCase() === 'traceparent') {
-      if (traceparent !== undefined) return {};
+      if (traceparent !== undefined) return null;
       traceparent = rawHeaders[i + 1] ?? '';
     } else if (name.length === 10 && name.toLowerCase() === 'tracestate') {
       states.push(rawHeaders[i + 1] ?? '');
     }
   }
-  if (traceparent === undefined || !traceparentPattern.test(traceparent)) return {};
+  if (traceparent === undefined || !traceparentPattern.test(traceparent)) return null;
   const tracestate = states.join(',');
   const isCarried = /^[\t -~]+$/.test(tracestate) && tracestate.length <= tracestateMaxCharacters;
   return isCarried ? { traceparent, tracestate } : { traceparent };
@@ -147,6 +147,6 @@ function traceOf(rawHeaders: readonly string[]): TraceHeaders {
  * The headers of the request say how the event came here, which is for the next hop to continue; the event's own trace
  * extensions say where it began, and stay beside them (CloudEvents distributed tracing extension).
  */
-function withTrace(record: EncodedRecord, trace: TraceHeaders): NewRecord {
-  return { ...record, headers: { ...record.headers, ...trace } };
+function withTrace(record: EncodedRecord, trace: TraceHeaders | null): NewRecord {
+  return trace === null ? record : { ...record, headers: { ...record.headers, ...trace } };
 }

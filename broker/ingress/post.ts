@@ -1,7 +1,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Logger } from 'pino';
+import { shown } from '../../event/errors.ts';
 import { type DecodedHttp, decodeHttp } from '../../event/http.ts';
-import { isEventFormat } from '../../event/media-type.ts';
+import { hasTypeAndSubtype, isEventFormat } from '../../event/media-type.ts';
 import type { Clock } from '../../runtime/clock.ts';
 import type { Secrets } from '../../runtime/secrets.ts';
 import type { RefusalReason } from '../../runtime/tallies.ts';
@@ -145,6 +146,14 @@ function checkHeaders({ rawHeaders, headers }: IncomingMessage, limits: IngressL
   const count = rawHeaders.length / 2;
   if (count > limits.headersMax) {
     throw new Refusal(431, 'too_large', `the request has ${count} headers; at most ${limits.headersMax} are accepted`);
+  }
+  const type = headers['content-type'];
+  if (type !== undefined && !hasTypeAndSubtype(type)) {
+    throw new Refusal(
+      415,
+      'unsupported_media_type',
+      `content-type ${shown(type)} is not a media type, such as application/json`,
+    );
   }
   const encoding = headers['content-encoding'];
   if (encoding !== undefined && encoding.toLowerCase() !== 'identity') {

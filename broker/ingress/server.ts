@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { type FastifyError, type FastifyRequest, fastify } from 'fastify';
+import findMyWay from 'find-my-way';
+import { shown } from '../../event/errors.ts';
 import { type Clock, systemClock } from '../../runtime/clock.ts';
 import { answerRefused } from './answer.ts';
 import { allowedMethods, answerCallback, answerOptions, type OnPermission } from './handshake.ts';
@@ -30,74 +31,61 @@ export function createIngress({ clock = systemClock, webhooks = [], ...options }
     if (refusal.status === 500) options.logger.error({ err: refusal.cause }, 'ingress: an error in Posthorn');
   };
 
-  const routes = fastify({
-    logger: false,
-    exposeHeadRoutes: false,
-    frameworkErrors: (error, request, reply) => {
-      refuse(request.raw, reply.hijack().raw, refusalOfRouting(error));
-    },
+  const paths = new Set(webhooks.map(({ path }) => path));
+  const router = findMyWay({
+    onBadUrl: (_path, request, response) => refuse(request, response, badUrl(request)),
+    defaultRoute: (request, response) => refuse(request, response, noSuchRoute(request, paths)),
   });
-  // Bodies are read by `post`, once it wants them.
-  routes.removeAllContentTypeParsers();
-  routes.addContentTypeParser('*', (_request, _body, done) => done(null));
-
-  routes.post('/', (request, reply) => post(request.raw, reply.hijack().raw, 'default', 'default'));
-  routes.post<{ Params: { namespace: string; broker: string } }>('/:namespace/:broker', (request, reply) =>
-    post(request.raw, reply.hijack().raw, request.params.namespace, request.params.broker),
+  router.on('POST', '/', (request, response) => post(request, response, 'default', 'default'));
+  router.on('POST', '/:namespace/:broker', (request, response, { namespace = '', broker = '' }) =>
+    post(request, response, namespace, broker),
   );
   for (const webhook of webhooks) {
     const { namespace, name } = webhook.broker;
     const read: Read = (request, body, nowMs) => readWebhook(webhook, request, body, nowMs);
-    routes.post(webhook.path, (request, reply) => post(request.raw, reply.hijack().raw, namespace, name, read));
-    routes.options(webhook.path, (request, reply) => answerOptions(request.raw, reply.hijack().raw));
+    router.on('POST', webhook.path, (request, response) => post(request, response, namespace, name, read));
+    router.on('OPTIONS', webhook.path, (request, response) => answerOptions(request, response));
   }
   for (const path of ['/', '/:namespace/:broker']) {
-    routes.options<{ Params: { namespace?: string; broker?: string } }>(path, (request, reply) => {
-      const { namespace = 'default', broker = 'default' } = request.params;
+    router.on('OPTIONS', path, (request, response, { namespace = 'default', broker = 'default' }) => {
       const isKnown = options.lookup(namespace, broker) !== undefined;
-      if (isKnown) answerOptions(request.raw, reply.hijack().raw);
-      else refuse(request.raw, reply.hijack().raw, unknownBroker(namespace, broker));
+      if (isKnown) answerOptions(request, response);
+      else refuse(request, response, unknownBroker(namespace, broker));
     });
   }
   const { onPermission } = options;
   if (onPermission !== undefined) {
-    const method = ['GET', 'POST'];
-    routes.route({
-      ...{ method, url: '/webhook-callback' },
-      handler: (request, reply) => answerCallback(request.raw, reply.hijack().raw, onPermission),
-    });
+    router.on(['GET', 'POST'], '/webhook-callback', (request, response) =>
+      answerCallback(request, response, onPermission),
+    );
   }
-  const paths = new Set(webhooks.map(({ path }) => path));
-  routes.setNotFoundHandler((request, reply) => {
-    refuse(request.raw, reply.hijack().raw, noSuchRoute(request, paths));
-  });
-  routes.setErrorHandler<FastifyError>((error, request, reply) => {
-    refuse(request.raw, reply.hijack().raw, refusalOfRouting(error));
-  });
 
+  const handle = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+    try {
+      await router.lookup(request, response);
+    } catch (error) {
+      refuse(request, response, refusalOf(error));
+    }
+  };
   const listener = createListener({
-    handle: (request, response) => routes.routing(request, response),
+    handle: (request, response) => void handle(request, response),
     limits: options.limits,
     refused: (refusal) => options.observer.refused('', refusal.reason),
     logger: options.logger,
     clock,
   });
   return {
-    async listen(address) {
-      await routes.ready();
-      return await listener.listen(address);
-    },
-    async close(signal) {
+    listen: (address) => listener.listen(address),
+    close(signal) {
       closing = true;
-      await listener.close(signal);
-      await routes.close();
+      return listener.close(signal);
     },
   };
 }
 
 const brokerPath = /^\/(?:[^/?]+\/[^/?]+)?(?:\?|$)/;
 
-function noSuchRoute({ method, url }: FastifyRequest, webhookPaths: ReadonlySet<string>): Refusal {
+function noSuchRoute({ method, url = '' }: IncomingMessage, webhookPaths: ReadonlySet<string>): Refusal {
   if (method !== 'POST' && (brokerPath.test(url) || webhookPaths.has(url.replace(/\?.*$/, '')))) {
     return new Refusal(405, 'method', `${method} is refused here: events are sent by POST`, {
       headers: { allow: allowedMethods },
@@ -106,12 +94,6 @@ function noSuchRoute({ method, url }: FastifyRequest, webhookPaths: ReadonlySet<
   return new Refusal(404, 'unknown_broker', 'no such path: events are sent by POST to /NAMESPACE/BROKER');
 }
 
-/** What fastify refuses before a request reaches its route. */
-function refusalOfRouting(error: FastifyError): Refusal {
-  if (error.statusCode === 415) {
-    return new Refusal(415, 'unsupported_media_type', 'the content-type is not a media type, such as application/json');
-  }
-  if (error.statusCode === 414) return new Refusal(404, 'unknown_broker', 'no broker has a name as long as this path');
-  if (error.statusCode === 400) return new Refusal(400, 'invalid', `the path is not a valid URL: ${error.message}`);
-  return refusalOf(error);
+function badUrl({ url = '' }: IncomingMessage): Refusal {
+  return new Refusal(400, 'invalid', `the path is not a valid URL: ${shown(url)}`);
 }

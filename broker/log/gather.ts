@@ -93,28 +93,30 @@ export class Gatherer {
     });
   }
 
-  async #submit(topic: string, records: readonly NewRecord[], partition: number | undefined): Promise<void> {
-    if (this.#closed) throw new LogUnavailableError('no more records are taken: this process is shutting down');
+  #submit(topic: string, records: readonly NewRecord[], partition: number | undefined): Promise<void> {
+    if (this.#closed) {
+      return Promise.reject(new LogUnavailableError('no more records are taken: this process is shutting down'));
+    }
     const sizes = records.map(encodedBytes);
-    const bytes = sizes.reduce((sum, size) => sum + size, 0);
+    let bytes = 0;
+    for (const size of sizes) bytes += size;
     if (this.#waitingBytes + bytes > this.#waitingBytesMax) {
-      throw new BufferFullError(this.#waitingBytes, this.#waitingBytesMax);
+      return Promise.reject(new BufferFullError(this.#waitingBytes, this.#waitingBytesMax));
     }
     this.#waitingBytes += bytes;
     this.#waiting++;
-    try {
-      await new Promise<void>((resolve, reject) => {
-        this.#topic(topic).add(new Submission(records, sizes, partition, resolve, reject));
-      });
-    } catch (error) {
-      // Nothing is kept of topics that were deleted.
-      if (error instanceof UnknownTopicError) this.#topics.delete(topic);
-      throw error;
-    } finally {
-      this.#waitingBytes -= bytes;
-      this.#waiting--;
-      if (this.#waiting === 0) for (const resolve of this.#whenEmpty.splice(0)) resolve();
-    }
+    return new Promise((resolve, reject) => {
+      const settle: Settle = (failure) => {
+        this.#waitingBytes -= bytes;
+        this.#waiting--;
+        // Nothing is kept of topics that were deleted.
+        if (failure?.error instanceof UnknownTopicError) this.#topics.delete(topic);
+        if (this.#waiting === 0) for (const empty of this.#whenEmpty.splice(0)) empty();
+        if (failure === null) resolve();
+        else reject(failure.error);
+      };
+      this.#topic(topic).add(new Submission(records, sizes, partition, settle));
+    });
   }
 
   #topic(name: string): TopicGatherer {
@@ -127,28 +129,23 @@ export class Gatherer {
   }
 }
 
+/** @param failure null: all is durable */
+type Settle = (failure: { readonly error: unknown } | null) => void;
+
 /** The records of one call, which settle together. */
 class Submission {
   readonly records: readonly NewRecord[];
   readonly sizes: readonly number[];
   readonly partition: number | undefined;
-  readonly #resolve: () => void;
-  readonly #reject: (error: unknown) => void;
+  readonly #settle: Settle;
   #unsettled: number;
-  #failure: { readonly error: unknown } | undefined;
+  #failure: { readonly error: unknown } | null = null;
 
-  constructor(
-    records: readonly NewRecord[],
-    sizes: readonly number[],
-    partition: number | undefined,
-    resolve: () => void,
-    reject: (error: unknown) => void,
-  ) {
+  constructor(records: readonly NewRecord[], sizes: readonly number[], partition: number | undefined, settle: Settle) {
     this.records = records;
     this.sizes = sizes;
     this.partition = partition;
-    this.#resolve = resolve;
-    this.#reject = reject;
+    this.#settle = settle;
     this.#unsettled = records.length;
   }
 
@@ -161,15 +158,14 @@ class Submission {
     this.#settleOne();
   }
 
+  /** None of the records is appended. */
   refuse(error: unknown): void {
-    this.#reject(error);
+    this.#settle({ error });
   }
 
   #settleOne(): void {
     this.#unsettled--;
-    if (this.#unsettled > 0) return;
-    if (this.#failure) this.#reject(this.#failure.error);
-    else this.#resolve();
+    if (this.#unsettled === 0) this.#settle(this.#failure);
   }
 }
 

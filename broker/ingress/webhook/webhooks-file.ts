@@ -88,7 +88,7 @@ function readEntry(entry: Field, secrets: Secrets): Webhook | undefined {
   return { path, broker, verification, attributes };
 }
 
-/** What fastify takes as it is, without parameters. */
+/** What the router takes as it is, without parameters. */
 const pathPattern = /^(?:\/[A-Za-z0-9._~-]+)+$/;
 
 function readPath(field: Field): string | undefined {
