@@ -177,9 +177,9 @@ class KafkaLog implements Log {
     });
   }
 
-  ends(topic: string): Promise<PartitionOffset[]> {
+  ends(topic: string, asked?: readonly number[]): Promise<PartitionOffset[]> {
     return this.#ask(topic, 'the ends', async () => {
-      const partitions = await this.#cluster.freshPartitionsOf(topic);
+      const partitions = asked ?? (await this.#cluster.freshPartitionsOf(topic));
       return partitionOffsets(await listOffsets(this.#cluster, [{ topic, partitions }], latest), topic);
     });
   }

@@ -88,21 +88,33 @@ RequestQueue.prototype.scheduleCheckPendingRequests = function (this: KafkajsReq
   if (this.pending.length > 0 || this.throttledUntil > Date.now()) scheduleCheckPendingRequests.call(this);
 };
 
+/** The queues of connections that are looked at together, by how often, in milliseconds. */
+const lookedAt = new Map<number, { readonly timer: NodeJS.Timeout; readonly queues: Set<KafkajsRequestQueue> }>();
+
 /**
  * kafkajs looks ten times a second at each connection whether a request has timed out, which was most of what an idle
- * process took. Ours looks ten times within the timeout, at most.
+ * process took. Ours looks ten times within the timeout, at most, and at all connections at once.
  */
 RequestQueue.prototype.scheduleRequestTimeoutCheck = function (this: KafkajsRequestQueue) {
-  this.destroy();
   if (!this.enforceRequestTimeout) return;
-  const look = (): void => {
-    for (const request of this.inflight.values()) {
+  const everyMs = Math.max(100, this.requestTimeout / 10);
+  const known = lookedAt.get(everyMs);
+  if (known) known.queues.add(this);
+  else lookedAt.set(everyMs, { timer: setInterval(look, everyMs, everyMs).unref(), queues: new Set([this]) });
+};
+
+function look(everyMs: number): void {
+  const { timer, queues } = lookedAt.get(everyMs) ?? {};
+  for (const queue of queues ?? []) {
+    for (const request of queue.inflight.values()) {
       if (Date.now() - request.sentAt > request.requestTimeout) request.timeoutRequest();
     }
-    if (!this.isConnected()) this.destroy();
-  };
-  this.requestTimeoutIntervalId = setInterval(look, Math.max(100, this.requestTimeout / 10));
-};
+    if (!queue.isConnected()) queues?.delete(queue);
+  }
+  if (queues?.size !== 0) return;
+  clearInterval(timer);
+  lookedAt.delete(everyMs);
+}
 
 /**
  * kafkajs measures its requests by the wall clock: when that jumped ahead all requests in flight would time out, and
@@ -279,10 +291,7 @@ interface KafkajsRequestQueue {
   /** In milliseconds. */
   readonly requestTimeout: number;
   readonly inflight: ReadonlyMap<number, { sentAt: number; requestTimeout: number; timeoutRequest(): void }>;
-  requestTimeoutIntervalId: NodeJS.Timeout | null;
   isConnected(): boolean;
   scheduleCheckPendingRequests(): void;
   scheduleRequestTimeoutCheck(): void;
-  /** Takes its timers away. */
-  destroy(): void;
 }
