@@ -1,7 +1,10 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
 import { startPosthorn } from '../test/support/posthorn.ts';
 import { cpuSecondsOf, per100k, quantile } from './lib/figures.ts';
 import type { BenchOptions } from './lib/line.ts';
-import { type LogKind, logKinds, recordsOf, withLog } from './lib/logs.ts';
+import { kafkaLog, type LogKind, logKinds, recordsOf, withLog } from './lib/logs.ts';
 import { pause } from './lib/pause.ts';
 import { Samples } from './lib/samples.ts';
 import { postRequest, startPosting } from './traffic/post.ts';
@@ -32,13 +35,18 @@ const batch = postRequest(
 type Figure = 'perSecond' | 'cpuPer100k' | 'loadCpuPer100k' | 'p50' | 'p99' | 'refused';
 type Load = 'single' | 'batch' | 'half';
 
+/** What single events on Kafka are measured beside (bare-ingress.ts). */
+const references = ['node:http and kafkajs', 'node:http alone'] as const;
+type Reference = (typeof references)[number];
+
 /** Requests a second that the ingress takes, what they cost, and how long they take at half of that rate. */
 export async function ingest(options: BenchOptions): Promise<void> {
   const { brokers, rounds, isQuick, report, signal } = options;
   const seconds = options.seconds ?? (isQuick ? 1 : 8);
   // A quick run shows with Kafka that this line works; the embedded log has others.
   const logs: readonly LogKind[] = isQuick ? ['Kafka'] : logKinds;
-  const results = new Samples<`${LogKind} ${Load}`, Figure>();
+  const warmSeconds = isQuick ? 0.2 : 4;
+  const results = new Samples<`${LogKind} ${Load}` | Reference, Figure>();
   for (let round = 1; round <= rounds; round++) {
     for (const kind of logs) {
       await withLog(kind, brokers, async (log) => {
@@ -46,15 +54,15 @@ export async function ingest(options: BenchOptions): Promise<void> {
         let accepted = 0;
         try {
           const measure = async (load: Load, request: Buffer, events: number, perSecond: number | null) => {
-            const warmSeconds = isQuick ? 0.2 : 2;
             const one = await measureIngest({ ...posthorn, request, events, perSecond, seconds, warmSeconds, signal });
             results.add(`${kind} ${load}`, one.figures);
             accepted += one.accepted;
             return one.figures.perSecond;
           };
           const most = await measure('single', single, 1, null);
-          await measure('batch', batch, batchSize, null);
+          // Before the batches, which leave so much to be written to disk that what comes next waits for it.
           await measure('half', single, 1, Math.max(1, Math.floor(most / 2)));
+          await measure('batch', batch, batchSize, null);
         } finally {
           await posthorn.kill();
         }
@@ -67,6 +75,16 @@ export async function ingest(options: BenchOptions): Promise<void> {
           `${Math.round(last('batch', 'perSecond'))} events/s in batches, ` +
           `p99 ${last('half', 'p99').toFixed(1)} ms at half the rate`,
       );
+    }
+    for (const name of references) {
+      const bare = await startBare(name, brokers);
+      try {
+        const load = { request: single, events: 1, perSecond: null };
+        results.add(name, (await measureIngest({ ...bare, ...load, seconds, warmSeconds, signal })).figures);
+      } finally {
+        await bare.kill();
+      }
+      report.say(`round ${round}, ${name}: ${Math.round(results.of(name, 'perSecond').at(-1) ?? 0)} requests/s`);
     }
   }
   report.say(`\nMedians of ${rounds} rounds of ${seconds} s, events of 1 KB, ${connections} connections.\n`);
@@ -91,6 +109,16 @@ export async function ingest(options: BenchOptions): Promise<void> {
       ),
       of(kind, 'half', 'p50'),
       of(kind, 'half', 'p99'),
+    ]),
+  );
+  report.say('\nSingle events beside what the same libraries take by themselves (bench/bare-ingress.ts).\n');
+  report.table(
+    [{ name: '' }, { name: 'requests/s' }, { name: cpu, digits: 2 }, { name: 'CPU, times the bare one', digits: 2 }],
+    (['Kafka single', ...references] as const).map((name) => [
+      name === 'Kafka single' ? 'Posthorn' : name,
+      results.median(name, 'perSecond'),
+      results.median(name, 'cpuPer100k'),
+      results.ratio(name, references[0], 'cpuPer100k'),
     ]),
   );
   report.say();
@@ -121,6 +149,35 @@ export async function ingest(options: BenchOptions): Promise<void> {
     refused.reduce((sum, count) => sum + count, 0),
     { atMost: 0 },
   );
+}
+
+/** Starts the reference on a topic of its own. */
+async function startBare(name: Reference, brokers: string) {
+  const log = kafkaLog(brokers);
+  let topic = '';
+  if (name !== 'node:http alone') {
+    const kafka = await log.open();
+    await kafka.ensureTopic(log.topic, { partitions: 8, retentionMs: null, maxMessageBytes: 1_114_112 });
+    await kafka.close();
+    topic = log.topic;
+  }
+  const file = fileURLToPath(new URL('./bare-ingress.ts', import.meta.url));
+  const env = { ...process.env, TOPIC: topic, BROKERS: brokers };
+  const child = spawn(process.execPath, [file], { env, stdio: ['ignore', 'pipe', 'inherit'] });
+  const ended = once(child, 'exit');
+  const failed = ended.then(() => {
+    throw new Error(`${name} has ended`);
+  });
+  const [port] = await Promise.race([once(child.stdout, 'data'), failed]);
+  failed.catch(() => {});
+  return {
+    pid: child.pid ?? 0,
+    url: `http://127.0.0.1:${Number(String(port))}`,
+    async kill() {
+      child.kill('SIGKILL');
+      await ended;
+    },
+  };
 }
 
 interface MeasureOptions {

@@ -7,7 +7,7 @@ const rate = 2_000;
 const growthMax = 1.1;
 const memoryMaxMiB = 300;
 
-/** Resident memory over a long time under a steady load, on each log for as long, once. */
+/** Resident memory over a long time under a steady load, on both logs at once. */
 export async function soak(options: BenchOptions): Promise<void> {
   const { brokers, isQuick, report, signal } = options;
   const seconds = options.seconds ?? (isQuick ? 1 : 600);
@@ -16,18 +16,19 @@ export async function soak(options: BenchOptions): Promise<void> {
   const sampleSeconds = Math.min(10, seconds / 9);
   // A quick run shows with the embedded log that this line works; Kafka has others.
   const logs: readonly LogKind[] = isQuick ? ['embedded'] : logKinds;
-  const results: [LogKind, Steady][] = [];
-  for (const kind of logs) {
-    const one = await withLog(kind, brokers, ({ args }) =>
-      steady({ args, rate, warmSeconds, seconds, sampleSeconds, signal }),
-    );
-    if (one.missing > 0) report.fault(`${kind}: ${one.missing} of ${one.accepted} events are missing`);
-    results.push([kind, one]);
-    report.say(`${kind}: ${one.accepted} events accepted, ${one.refused} refused, all but ${one.missing} have arrived`);
+  const results: readonly [LogKind, Steady][] = await Promise.all(
+    logs.map(async (kind) => {
+      const options = { rate, warmSeconds, seconds, sampleSeconds, signal };
+      return [kind, await withLog(kind, brokers, ({ args }) => steady({ args, ...options }))];
+    }),
+  );
+  for (const [kind, { accepted, refused, missing }] of results) {
+    if (missing > 0) report.fault(`${kind}: ${missing} of ${accepted} events are missing`);
+    report.say(`${kind}: ${accepted} events accepted, ${refused} refused, all but ${missing} have arrived`);
   }
   report.say(
-    `\n${seconds} s each at ${rate} events/s of 1 KB, one trigger, an instant subscriber; memory is resident memory, ` +
-      `looked at each ${sampleSeconds.toFixed(1)} s, medians of each third of the time.\n`,
+    `\n${seconds} s at ${rate} events/s of 1 KB to each at once, one trigger, an instant subscriber; memory is resident ` +
+      `memory, looked at each ${sampleSeconds.toFixed(1)} s, medians of each third of the time.\n`,
   );
   const rows = results.map(([kind, one]) => ({ kind, ...one, thirds: thirdsOf(one.residentMiB) }));
   const last = 'memory in the last third, MiB';
