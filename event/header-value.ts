@@ -2,9 +2,13 @@ import { isUtf8 } from 'node:buffer';
 import { EventError, shown } from './errors.ts';
 import { isUri, isUriReference } from './uri.ts';
 
+// Out here, as a literal in a function is a new object at each call.
+const needsNoEncoding = /^[!#$&-~]*$/;
+const needsNoDecoding = /^[ !#$&-~]*$/;
+
 /** The value of an attribute as an HTTP header holds it (CloudEvents HTTP binding 1.0.2, section 3.1.3.2). */
 export function encodeHeaderValue(value: string): string {
-  if (/^[!#$&-~]*$/.test(value)) return value;
+  if (needsNoEncoding.test(value)) return value;
   return value.replace(/[^!#$&-~]+/g, encodeURIComponent);
 }
 
@@ -18,7 +22,7 @@ export function encodeHeaderValue(value: string): string {
  * @throws EventError
  */
 export function decodeHeaderValue(name: string, value: string): string {
-  if (/^[ !#$&-~]*$/.test(value)) return value;
+  if (needsNoDecoding.test(value)) return value;
   const unquoted = value.startsWith('"') ? unquote(name, value) : value;
   const bytes = unquoted.replace(/%([0-9A-Fa-f]{2})?/g, (_, hex: string | undefined) => {
     if (hex === undefined)

@@ -93,7 +93,7 @@ function decodeBinary(rawHeaders: readonly string[], contentType: string | undef
   let isEmpty = true;
   for (let i = 0; i < rawHeaders.length; i += 2) {
     const header = rawHeaders[i] ?? '';
-    if (!/^ce-/i.test(header)) continue;
+    if (!attributeHeader.test(header)) continue;
     isEmpty = false;
     const name = header.slice(3).toLowerCase();
     if (name === 'datacontenttype') {
@@ -120,6 +120,9 @@ function decodeBinary(rawHeaders: readonly string[], contentType: string | undef
   return { attributes, data: body.length === 0 ? undefined : body };
 }
 
+/** Out here, as a literal in a function is a new object at each call. */
+const attributeHeader = /^ce-/i;
+
 function notAnEvent(contentType: string | undefined): EventError {
   const seen = contentType === undefined ? 'no content-type' : `content-type ${shown(contentType)}`;
   return new EventError(
@@ -145,7 +148,7 @@ function isMeantAsEvent(headers: readonly string[]): boolean {
   for (let i = 0; i < headers.length; i += 2) {
     const header = headers[i] ?? '';
     if (isContentType(header) && isEventFormat(headers[i + 1] ?? '')) return true;
-    if (/^ce-/i.test(header) && requiredAttributes.includes(header.slice(3).toLowerCase())) return true;
+    if (attributeHeader.test(header) && requiredAttributes.includes(header.slice(3).toLowerCase())) return true;
   }
   return false;
 }

@@ -6,6 +6,7 @@ const quotedString = '"(?:[ !#-\\[\\]-~]|\\\\[ -~])*"';
 const parameter = `[ \\t]*;(?:[ \\t]*${token}=(?:${token}|${quotedString}))?`;
 const mediaType = new RegExp(`^${token}/${token}(?:${parameter})*$`);
 const typeAndSubtype = new RegExp(`^[ \\t]*${token}/${token}[ \\t]*(?:;|$)`);
+const eventFormat = /^application\/cloudevents/i;
 const charset = new RegExp(`;[ \\t]*charset=(${token}|${quotedString})`, 'gi');
 
 /** Whether it is a media type with its parameters (RFC 2045, section 5.1). */
@@ -47,7 +48,7 @@ export function isUtf8Type(contentType: string): boolean {
 
 /** Whether a message of this type claims to hold a CloudEvent in some event format (HTTP binding, section 3). */
 export function isEventFormat(contentType: string): boolean {
-  return /^application\/cloudevents/i.test(contentType);
+  return eventFormat.test(contentType);
 }
 
 /** How the event lies in a message of this content type (HTTP binding, section 3). */

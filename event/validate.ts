@@ -57,12 +57,16 @@ export function missingError(missing: readonly string[], spelled: readonly strin
   });
 }
 
+// Out here, as a literal in a function is a new object at each call.
+const attributeName = /^[a-z0-9]+$/;
+const printable = /^[ -~]*$/;
+
 /** The naming convention; longer names than the 20 characters that it recommends are taken. @throws EventError */
 export function checkName(name: string): void {
   if (name === 'data') {
     throw new EventError('an attribute can not be named data, which is the name of the payload', { attribute: name });
   }
-  if (!/^[a-z0-9]+$/.test(name)) {
+  if (!attributeName.test(name)) {
     throw new EventError(`${shown(name)} can not be the name of an attribute: it takes letters a-z and digits only`, {
       attribute: name,
     });
@@ -71,7 +75,7 @@ export function checkName(name: string): void {
 
 /** Checks one value by the type that CloudEvents gives the attribute; an extension is a string. @throws EventError */
 export function checkAttribute(name: string, value: string): void {
-  if (!/^[ -~]*$/.test(value)) checkCharacters(name, value);
+  if (!printable.test(value)) checkCharacters(name, value);
   switch (name) {
     case 'specversion':
       if (value !== '1.0') throw wrong(name, value, 'CloudEvents 1.0 is what is read here, so 1.0');

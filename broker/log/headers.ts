@@ -36,6 +36,9 @@ function setOwn(headers: ReadHeaders, name: string, value: HeaderValue | HeaderV
   else Object.defineProperty(headers, name, { value, enumerable: true, configurable: true, writable: true });
 }
 
+/** Out here, as a literal in a function is a new object at each call. */
+const ascii = /^[\0-\x7f]*$/;
+
 function isAscii(text: string): boolean {
-  return /^[\0-\x7f]*$/.test(text);
+  return ascii.test(text);
 }

@@ -43,11 +43,8 @@ export interface Log {
   /** For every partition the first offset still held and the offset that the next record will get. */
   ranges(topic: string): Promise<PartitionRange[]>;
 
-  /**
-   * The offset that the next record will get, for every partition: `ranges` for who needs no more, at less cost.
-   * @param partitions of these alone, at less cost again: Kafka is not asked which there are
-   */
-  ends(topic: string, partitions?: readonly number[]): Promise<PartitionOffset[]>;
+  /** For every partition the offset that the next record will get: `ranges` for who needs no more, at less cost. */
+  ends(topic: string): Promise<PartitionOffset[]>;
 
   /** For every partition the first offset whose record has `timestampMs` or a later time, or the end if none has. */
   offsetsAt(topic: string, timestampMs: number): Promise<PartitionOffset[]>;

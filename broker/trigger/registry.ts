@@ -212,7 +212,8 @@ export class RegistryReader implements Registry {
   async #check(): Promise<void> {
     const check = ++this.#begun;
     const beganMs = this.#clock.monotonic();
-    const [{ offset: end } = { offset: 0 }] = await this.#log.ends(this.#topic, [0]);
+    const end = (await this.#log.ends(this.#topic)).find(({ partition }) => partition === 0)?.offset;
+    if (end === undefined) throw new LogUnavailableError(`${this.#topic} has no partition 0`);
     if (end < this.#position) {
       throw new LogUnavailableError(
         `${this.#topic} ends at ${end} but was read up to ${this.#position}: revisions are lost; restart to go on with what is left`,

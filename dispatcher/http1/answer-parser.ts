@@ -122,21 +122,22 @@ export class AnswerParser {
     }
     this.#headBytes += end + 4 - at;
     this.#checkHead(this.#headBytes);
-    const [statusLine = '', ...fields] = input.toString('latin1', at, end).split('\r\n');
-    const status = statusLinePattern.exec(statusLine);
+    const lines = input.toString('latin1', at, end).split('\r\n');
+    const status = statusLinePattern.exec(lines[0] ?? '');
     if (status === null) throw notHttp(input, at);
-    this.#head(Number(status[2]), status[1] === '1', fields);
+    this.#head(Number(status[2]), status[1] === '1', lines);
     return end + 4;
   }
 
-  #head(status: number, is11: boolean, fields: readonly string[]): void {
+  /** @param lines the status line, which is read already, and the headers */
+  #head(status: number, is11: boolean, lines: readonly string[]): void {
     if (status === 101) throw new AnswerError('the answer switches to another protocol, which was not asked for');
     const headers: string[] = [];
     let length: string | undefined;
     let encoding: string | undefined;
     let connection = '';
-    for (const field of fields) {
-      const [name, value] = parseField(field);
+    for (let i = 1; i < lines.length; i++) {
+      const [name, value] = parseField(lines[i] ?? '');
       headers.push(name, value);
       if (name === 'content-length') {
         if (length !== undefined) throw new AnswerError('the answer has two headers content-length');
@@ -154,7 +155,7 @@ export class AnswerParser {
       else this.#untilClose();
     } else if (length === undefined) this.#untilClose();
     else {
-      if (!/^[0-9]{1,15}$/.test(length)) throw new AnswerError(`the answer's content-length is ${shown(length)}`);
+      if (!lengthPattern.test(length)) throw new AnswerError(`the answer's content-length is ${shown(length)}`);
       this.#left = Number(length);
       this.#state = this.#left === 0 ? 'ended' : 'length';
     }
@@ -208,6 +209,7 @@ export class AnswerParser {
 const lineBytesMax = 16_384;
 
 const statusLinePattern = /^HTTP\/1\.([01]) ([1-9][0-9]{2})(?: [\t\x20-\x7e\x80-\xff]*)?$/;
+const lengthPattern = /^[0-9]{1,15}$/;
 /** Extensions of a chunk are passed over; 12 digits are more than any answer has. */
 const chunkSizePattern = /^([0-9A-Fa-f]{1,12})[ \t]*(?:;[\t\x20-\x7e\x80-\xff]*)?$/;
 const fieldPattern = /^([!#$%&'*+\-.^_`|~0-9A-Za-z]+):[ \t]*([\t\x20-\x7e\x80-\xff]*)$/;

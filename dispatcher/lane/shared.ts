@@ -123,9 +123,8 @@ export class SharedLane {
     // A delivery that begins at once tells that there is room, from within its placing.
     if (this.#isPlacing) return;
     this.#isPlacing = true;
-    for (let next = this.#matched.first(); next; next = this.#matched.first()) {
-      if (this.#closing.signal.aborted || !this.#placeOne(next)) break;
-      this.#matched.shift();
+    for (let next = this.#matched.next(); next; next = this.#matched.next()) {
+      if (this.#closing.signal.aborted || !this.#placeNext(next)) break;
     }
     this.#isPlacing = false;
     if (this.#isAhead && this.#wantsMore()) this.#reader.resumeHeld();
@@ -138,20 +137,21 @@ export class SharedLane {
     return !this.#isAhead;
   }
 
-  #placeOne({ delivery, hold }: Placeable): boolean {
+  /** Takes the next that waits, which is one of this trigger, to where it goes on; false where it has to wait. */
+  #placeNext(trigger: Trigger): boolean {
     const { pipeline } = this.#options;
-    const { trigger } = delivery;
     const limit = pipeline.limits.of(trigger);
     if (limit.isIdle) this.#spilling.delete(trigger.uid);
-    if (this.#spilling.has(trigger.uid)) return this.#spill(delivery, hold);
+    if (this.#spilling.has(trigger.uid)) return this.#spillNext(trigger);
     if (limit.hasRoomFor('shared')) {
-      this.#endHold();
+      this.#heldSinceMs = undefined;
+      const { delivery, hold } = this.#matched.take(trigger);
       pipeline.deliver(delivery, hold, 'shared');
       return true;
     }
     if (this.#mustGiveWay(trigger)) {
       this.#spillWaiting(trigger.uid, limit);
-      return this.#spill(delivery, hold);
+      return this.#spillNext(trigger);
     }
     limit.onceRoom('shared', this.#placeAgain);
     this.#lookAgain();
@@ -159,15 +159,15 @@ export class SharedLane {
   }
 
   /** False where too much of the trigger is on its way to its retry topic already: then the lane waits. */
-  #spill(delivery: Delivery, hold: Hold): boolean {
+  #spillNext(trigger: Trigger): boolean {
     const { pipeline } = this.#options;
-    const { uid } = delivery.trigger;
-    if (!this.#spills.hasRoomFor(uid)) {
-      this.#tellStall(delivery.trigger);
+    if (!this.#spills.hasRoomFor(trigger.uid)) {
+      this.#tellStall(trigger);
       this.#lookAgain();
       return false;
     }
     this.#stalledBy = undefined;
+    const { delivery, hold } = this.#matched.take(trigger);
     pipeline.spill(delivery, this.#spills.holdOf(delivery, hold));
     return true;
   }
@@ -194,7 +194,7 @@ export class SharedLane {
 
   /** The window may be full of what waits for its turn, with nothing to be placed: the busiest triggers give way. */
   #relieveWindow(): void {
-    if (!this.#reader.isHeld || this.#matched.first() || this.#closing.signal.aborted) return;
+    if (!this.#reader.isHeld || this.#matched.next() || this.#closing.signal.aborted) return;
     this.#lookAgain();
     if (!this.#mustGiveWay()) return;
     let tooMany = this.#reader.unsettled - this.#options.window.recordsMax / 2;
@@ -205,13 +205,20 @@ export class SharedLane {
     }
   }
 
-  /** Others may get room meanwhile, and nobody but this timer looks at them. */
+  /**
+   * Others may get room meanwhile, and nobody but this timer looks at them. It goes on when the hold is over, as a busy
+   * trigger begins one with each delivery, and then looks at the next hold when that is due.
+   */
   #lookAgain(): void {
-    this.#holdTimer ??= this.#options.clock.setTimer(() => {
+    if (this.#holdTimer !== undefined) return;
+    const { clock } = this.#options;
+    const heldMs = this.#heldSinceMs === undefined ? 0 : clock.monotonic() - this.#heldSinceMs;
+    const look = (): void => {
       this.#holdTimer = undefined;
       this.#place();
       this.#relieveWindow();
-    }, holdMs);
+    };
+    this.#holdTimer = clock.setTimer(look, Math.max(1, holdMs - heldMs));
   }
 
   /** Whether others have been waiting for so long that this busy trigger, or whichever is busy, has to give way. */
@@ -227,8 +234,10 @@ export class SharedLane {
    */
   #doOthersWait(busy?: Trigger): boolean {
     const { pipeline, registry } = this.#options;
-    const candidates = this.#reader.isHeld ? registry.snapshot().triggers.values() : this.#matched.triggers();
-    for (const trigger of candidates) {
+    const triggers = this.#reader.isHeld ? registry.snapshot().triggers : this.#matched.triggers;
+    // It is asked for each delivery, and most triggers are alone.
+    if (triggers.size === 1 && busy !== undefined && triggers.has(busy.uid)) return false;
+    for (const trigger of triggers.values()) {
       if (trigger.uid !== busy?.uid && trigger.lane === 'shared' && pipeline.limits.isIdle(trigger)) return true;
     }
     return false;
@@ -238,12 +247,6 @@ export class SharedLane {
     this.#intake.dropRevoked();
     this.#matched.dropRevoked();
     this.#options.pipeline.dropRevoked();
-  }
-
-  #endHold(): void {
-    this.#heldSinceMs = undefined;
-    this.#holdTimer?.cancel();
-    this.#holdTimer = undefined;
   }
 }
 
@@ -270,7 +273,9 @@ class MatchedRecords {
   /** Index of the first record that waits, and of its first trigger that waits. */
   #record = 0;
   #trigger = 0;
-  readonly #waiting = new Map<string, { readonly trigger: Trigger; count: number }>();
+  /** By uid: how many deliveries wait. */
+  readonly #waiting = new Map<string, number>();
+  readonly #triggers = new Map<string, Trigger>();
 
   /** @param hold that the deliveries to the triggers share */
   push(decoded: DecodedRecord, triggers: readonly Trigger[], hold: Hold): void {
@@ -280,10 +285,11 @@ class MatchedRecords {
   /** @param placed how many of its deliveries don't wait any more */
   #add(record: MatchedRecord, placed: number): void {
     this.#records.push(record);
-    for (const trigger of record.triggers.slice(placed)) {
-      const waiting = this.#waiting.get(trigger.uid);
-      if (waiting) waiting.count++;
-      else this.#waiting.set(trigger.uid, { trigger, count: 1 });
+    for (const [index, trigger] of record.triggers.entries()) {
+      if (index < placed) continue;
+      const waiting = this.#waiting.get(trigger.uid) ?? 0;
+      if (waiting === 0) this.#triggers.set(trigger.uid, trigger);
+      this.#waiting.set(trigger.uid, waiting + 1);
     }
   }
 
@@ -292,22 +298,27 @@ class MatchedRecords {
     return this.#records.length - this.#record;
   }
 
-  first(): Placeable | undefined {
+  /** The trigger of the delivery that is next. */
+  next(): Trigger | undefined {
+    return this.#records[this.#record]?.triggers[this.#trigger];
+  }
+
+  /** Removes the delivery that is next, which is to this trigger. */
+  take(trigger: Trigger): Placeable {
     const record = this.#records[this.#record];
-    const trigger = record?.triggers[this.#trigger];
-    if (!record || !trigger) return undefined;
+    if (record === undefined || record.triggers[this.#trigger] !== trigger) throw new Error('it is not the next');
+    const waiting = this.#waiting.get(trigger.uid) ?? 0;
+    if (waiting > 1) this.#waiting.set(trigger.uid, waiting - 1);
+    else {
+      this.#waiting.delete(trigger.uid);
+      this.#triggers.delete(trigger.uid);
+    }
+    this.#trigger++;
+    if (this.#trigger === record.triggers.length) this.#nextRecord();
     return { hold: record.hold, delivery: firstDelivery(record.decoded, trigger) };
   }
 
-  /** Removes the first. */
-  shift(): void {
-    const record = this.#records[this.#record];
-    const trigger = record?.triggers[this.#trigger];
-    if (!record || !trigger) return;
-    const waiting = this.#waiting.get(trigger.uid);
-    if (waiting && --waiting.count === 0) this.#waiting.delete(trigger.uid);
-    this.#trigger++;
-    if (this.#trigger < record.triggers.length) return;
+  #nextRecord(): void {
     this.#trigger = 0;
     this.#record++;
     // Compacts now and then: removing at the front of a long array each time would cost its length.
@@ -316,9 +327,9 @@ class MatchedRecords {
     this.#record = 0;
   }
 
-  /** The triggers of the deliveries that wait. */
-  *triggers(): Iterable<Trigger> {
-    for (const { trigger } of this.#waiting.values()) yield trigger;
+  /** By uid: the triggers of the deliveries that wait. */
+  get triggers(): ReadonlyMap<string, Trigger> {
+    return this.#triggers;
   }
 
   dropAll(): void {
@@ -339,6 +350,7 @@ class MatchedRecords {
     this.#record = 0;
     this.#trigger = 0;
     this.#waiting.clear();
+    this.#triggers.clear();
     for (const record of waiting) {
       if (!isKept(record)) record.decoded.taken.drop();
       else this.#add(record, record === first ? placed : 0);

@@ -67,3 +67,12 @@ t.test('a permission comes in at /webhook-callback by GET and by POST (4.1.2)', 
   ]);
   t.match(await call('PUT', 'right'), [404, /no such path/]);
 });
+
+t.test('a permission that can not be passed on is answered 500, as an error of ours', async (t) => {
+  const ingress = await startIngress({ onPermission: () => Promise.reject(new Error('the other process is gone')) });
+  t.teardown(ingress.close);
+  const answer = await request(`${ingress.origin}/webhook-callback?key=any`, { method: 'POST' });
+  t.equal(answer.statusCode, 500);
+  t.match(await answer.body.json(), { detail: /the other process is gone/ });
+  t.strictSame(ingress.counted.refused, [' internal']);
+});

@@ -140,11 +140,8 @@ class EmbeddedLog implements Log {
     return this.#topics.get(topic).partitions.map(({ partition, start, end }) => ({ partition, start, end }));
   }
 
-  async ends(topic: string, partitions?: readonly number[]): Promise<PartitionOffset[]> {
-    this.#checkOpen();
-    const found = this.#topics.get(topic).partitions;
-    const asked = partitions?.map((partition) => this.#topics.partition(topic, partition)) ?? found;
-    return asked.map(({ partition, end }) => ({ partition, offset: end }));
+  async ends(topic: string): Promise<PartitionOffset[]> {
+    return (await this.ranges(topic)).map(({ partition, end }) => ({ partition, offset: end }));
   }
 
   async offsetsAt(topic: string, timestampMs: number): Promise<PartitionOffset[]> {

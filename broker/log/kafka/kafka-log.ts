@@ -177,9 +177,9 @@ class KafkaLog implements Log {
     });
   }
 
-  ends(topic: string, asked?: readonly number[]): Promise<PartitionOffset[]> {
+  ends(topic: string): Promise<PartitionOffset[]> {
     return this.#ask(topic, 'the ends', async () => {
-      const partitions = asked ?? (await this.#cluster.freshPartitionsOf(topic));
+      const partitions = await this.#cluster.freshPartitionsOf(topic);
       return partitionOffsets(await listOffsets(this.#cluster, [{ topic, partitions }], latest), topic);
     });
   }
