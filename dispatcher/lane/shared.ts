@@ -213,19 +213,24 @@ export class SharedLane {
     if (this.#holdTimer !== undefined) return;
     const { clock } = this.#options;
     const heldMs = this.#heldSinceMs === undefined ? 0 : clock.monotonic() - this.#heldSinceMs;
-    const look = (): void => {
-      this.#holdTimer = undefined;
-      this.#place();
-      this.#relieveWindow();
-    };
-    this.#holdTimer = clock.setTimer(look, Math.max(1, holdMs - heldMs));
+    this.#holdTimer = clock.setTimer(this.#look, Math.max(1, holdMs - heldMs));
   }
+
+  readonly #look = (): void => {
+    this.#holdTimer = undefined;
+    this.#place();
+    this.#relieveWindow();
+  };
 
   /** Whether others have been waiting for so long that this busy trigger, or whichever is busy, has to give way. */
   #mustGiveWay(busy?: Trigger): boolean {
+    if (!this.#doOthersWait(busy)) {
+      this.#heldSinceMs = undefined;
+      return false;
+    }
     const nowMs = this.#options.clock.monotonic();
-    this.#heldSinceMs = this.#doOthersWait(busy) ? (this.#heldSinceMs ?? nowMs) : undefined;
-    return this.#heldSinceMs !== undefined && nowMs - this.#heldSinceMs >= holdMs;
+    this.#heldSinceMs ??= nowMs;
+    return nowMs - this.#heldSinceMs >= holdMs;
   }
 
   /**
