@@ -97,23 +97,36 @@ const lookedAt = new Map<number, { readonly timer: NodeJS.Timeout; readonly queu
  */
 RequestQueue.prototype.scheduleRequestTimeoutCheck = function (this: KafkajsRequestQueue) {
   if (!this.enforceRequestTimeout) return;
-  const everyMs = Math.max(100, this.requestTimeout / 10);
+  const everyMs = lookEveryMs(this);
   const known = lookedAt.get(everyMs);
   if (known) known.queues.add(this);
-  else lookedAt.set(everyMs, { timer: setInterval(look, everyMs, everyMs).unref(), queues: new Set([this]) });
+  else {
+    const queues = new Set([this]);
+    lookedAt.set(everyMs, { timer: setInterval(look, everyMs, queues), queues });
+  }
 };
 
-function look(everyMs: number): void {
+const destroy = RequestQueue.prototype.destroy;
+RequestQueue.prototype.destroy = function (this: KafkajsRequestQueue) {
+  destroy.call(this);
+  const everyMs = lookEveryMs(this);
   const { timer, queues } = lookedAt.get(everyMs) ?? {};
-  for (const queue of queues ?? []) {
+  if (queues?.delete(this) !== true || queues.size > 0) return;
+  clearInterval(timer);
+  lookedAt.delete(everyMs);
+};
+
+function lookEveryMs({ requestTimeout }: KafkajsRequestQueue): number {
+  return Math.max(100, requestTimeout / 10);
+}
+
+function look(queues: ReadonlySet<KafkajsRequestQueue>): void {
+  for (const queue of queues) {
     for (const request of queue.inflight.values()) {
       if (Date.now() - request.sentAt > request.requestTimeout) request.timeoutRequest();
     }
-    if (!queue.isConnected()) queues?.delete(queue);
+    if (!queue.isConnected()) queue.destroy();
   }
-  if (queues?.size !== 0) return;
-  clearInterval(timer);
-  lookedAt.delete(everyMs);
 }
 
 /**
@@ -294,4 +307,6 @@ interface KafkajsRequestQueue {
   isConnected(): boolean;
   scheduleCheckPendingRequests(): void;
   scheduleRequestTimeoutCheck(): void;
+  /** Takes its timers away. */
+  destroy(): void;
 }
