@@ -182,6 +182,22 @@ t.test('once others have waited for 50 ms, a busy trigger leaves its deliveries 
   );
 });
 
+t.test('a hold that begins soon after another is over takes 50 ms, too', async (t) => {
+  const lane = await startLane([busy, idle]);
+  lane.setFull(busy, true);
+  lane.offer('1', 'busy');
+  await lane.clock.advance(30);
+  lane.setFull(busy, false);
+  lane.setFull(busy, true);
+  lane.offer('2', 'busy');
+  lane.offer('3', 'idle');
+  await lane.clock.advance(49);
+  t.same(lane.spilled, []);
+  await lane.clock.advance(1);
+  t.match(lane.spilled, [{ id: '2' }]);
+  t.match(lane.delivered, [{ id: '1' }, { id: '3' }]);
+});
+
 t.test('a trigger that has no room either does not make another give way', async (t) => {
   const lane = await startLane([busy, idle]);
   lane.setFull(busy, true);
