@@ -18,7 +18,7 @@ interface Waiting {
   accepted(): void;
 }
 
-const kafka = new Kafka({ clientId: 'bare-ingress', brokers: BROKERS.split(','), logLevel: logLevel.ERROR });
+const kafka = new Kafka({ clientId: 'bare-ingress', brokers: BROKERS.split(','), logLevel: logLevel.NOTHING });
 const producer = kafka.producer();
 if (TOPIC !== '') await producer.connect();
 

@@ -15,7 +15,7 @@ const commitEveryMs = 1_000;
 
 const target = new URL(url);
 const pool = new Pool(target.origin, { connections: inFlightMax, pipelining: 1 });
-const kafka = new Kafka({ clientId: 'bare-loop', brokers: BROKERS.split(','), logLevel: logLevel.ERROR });
+const kafka = new Kafka({ clientId: 'bare-loop', brokers: BROKERS.split(','), logLevel: logLevel.NOTHING });
 const consumer = kafka.consumer({ groupId: GROUP, maxBytesPerPartition: 1_048_576 });
 
 interface Waiting {

@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { startPosthorn } from '../test/support/posthorn.ts';
+import { kafkajsQuiet } from './lib/contestant.ts';
 import { cpuSecondsOf, per100k, quantile } from './lib/figures.ts';
 import type { BenchOptions } from './lib/line.ts';
 import { kafkaLog, type LogKind, logKinds, recordsOf, withLog } from './lib/logs.ts';
@@ -163,7 +164,7 @@ async function startBare(name: Reference, brokers: string) {
   }
   const file = fileURLToPath(new URL('./bare-ingress.ts', import.meta.url));
   const env = { ...process.env, TOPIC: topic, BROKERS: brokers };
-  const child = spawn(process.execPath, [file], { env, stdio: ['ignore', 'pipe', 'inherit'] });
+  const child = spawn(process.execPath, [kafkajsQuiet, file], { env, stdio: ['ignore', 'pipe', 'inherit'] });
   const ended = once(child, 'exit');
   const failed = ended.then(() => {
     throw new Error(`${name} has ended`);
