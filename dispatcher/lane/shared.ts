@@ -213,7 +213,8 @@ export class SharedLane {
     if (this.#holdTimer !== undefined) return;
     const { clock } = this.#options;
     const heldMs = this.#heldSinceMs === undefined ? 0 : clock.monotonic() - this.#heldSinceMs;
-    this.#holdTimer = clock.setTimer(this.#look, Math.max(1, holdMs - heldMs));
+    // One that is over already, as where nothing can be left to a retry topic, is looked at as often as any.
+    this.#holdTimer = clock.setTimer(this.#look, heldMs < holdMs ? Math.max(1, holdMs - heldMs) : holdMs);
   }
 
   readonly #look = (): void => {

@@ -198,6 +198,34 @@ t.test('a hold that begins soon after another is over takes 50 ms, too', async (
   t.match(lane.delivered, [{ id: '1' }, { id: '3' }]);
 });
 
+t.test('where no more can be left to the retry topic, the lane looks every 50 ms, and not at each turn', async (t) => {
+  const lane = await startLane([busy, idle], { window: { recordsMax: 8, bytesMax: 10_000_000 } });
+  lane.setFull(busy, true);
+  lane.offer('1', 'busy');
+  lane.offer('2', 'idle');
+  await lane.clock.advance(50);
+  lane.offer('3', 'busy');
+  t.match(lane.spilled, [{ id: '1' }, { id: '3' }], 'a quarter of the window');
+  lane.setFull(busy, false);
+  lane.offer('4', 'busy');
+  lane.setFull(busy, true);
+  lane.offer('5', 'busy');
+  lane.offer('6', 'idle');
+  let timers = 0;
+  const setTimer = lane.clock.setTimer.bind(lane.clock);
+  lane.clock.setTimer = (callback, delayMs) => {
+    timers++;
+    return setTimer(callback, delayMs);
+  };
+  await lane.clock.advance(10_000);
+  t.ok(timers >= 190 && timers <= 210, `${timers} timers in 10 s`);
+  t.equal(lane.spilled.length, 2);
+  for (const { hold } of lane.spilled) hold.settle();
+  await lane.clock.advance(50);
+  t.match(lane.spilled[2], { id: '5' });
+  t.match(lane.delivered.at(-1), { id: '6' });
+});
+
 t.test('a trigger that has no room either does not make another give way', async (t) => {
   const lane = await startLane([busy, idle]);
   lane.setFull(busy, true);
