@@ -34,6 +34,7 @@ export function createIngress({ clock = systemClock, webhooks = [], ...options }
   const paths = new Set(webhooks.map(({ path }) => path));
   const router = findMyWay({
     onBadUrl: (_path, request, response) => refuse(request, response, badUrl(request)),
+    onMaxParamLength: (_path, request, response) => refuse(request, response, tooLongName()),
     defaultRoute: (request, response) => refuse(request, response, noSuchRoute(request, paths)),
   });
   router.on('POST', '/', (request, response) => post(request, response, 'default', 'default'));
@@ -92,6 +93,10 @@ function noSuchRoute({ method, url = '' }: IncomingMessage, webhookPaths: Readon
     });
   }
   return new Refusal(404, 'unknown_broker', 'no such path: events are sent by POST to /NAMESPACE/BROKER');
+}
+
+function tooLongName(): Refusal {
+  return new Refusal(404, 'unknown_broker', 'no broker has a name as long as this path');
 }
 
 function badUrl({ url = '' }: IncomingMessage): Refusal {

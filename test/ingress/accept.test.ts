@@ -149,9 +149,11 @@ t.test('an unknown broker is 404 and says how to make one; another path is 404',
   const answer = await post(`${ingress.origin}/shop/orders`, eventHeaders, 'x');
   t.equal(answer.status, 404);
   t.match(problem(answer), { detail: /no broker shop\/orders.*posthorn apply -f broker\.yaml/ });
-  for (const path of ['/a', '/a/b/c', '/default/default/', `/${'x'.repeat(200)}/b`]) {
+  for (const path of ['/a', '/a/b/c', '/default/default/']) {
     t.equal((await post(ingress.origin + path, eventHeaders, 'x')).status, 404, path);
   }
+  const long = await post(`${ingress.origin}/${'x'.repeat(200)}/b`, eventHeaders, 'x');
+  t.match(problem(long), { status: 404, detail: /no broker has a name as long/ });
   t.equal((await post(`${ingress.origin}/%zz/b`, eventHeaders, 'x')).status, 400);
   t.equal((await post(`${ingress.origin}/a%2Fb/c`, eventHeaders, 'x')).status, 404);
   t.equal(ingress.counted.refused[0], ' unknown_broker', 'no label from outside');
