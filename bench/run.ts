@@ -24,18 +24,28 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
 }
 
 const began = new Date();
-let cluster: KafkaCluster | null = null;
+/** Of one line's Kafka, which may have 10,000 topics. */
+const heapMib = 2_048;
+
+let shared: KafkaCluster | null = null;
 try {
   const { names, json, chart, ...measured } = parse(process.argv.slice(2));
   const { isQuick, rounds } = measured;
   const given = process.env.KAFKA_BROKERS;
-  cluster = given || names.every((name) => alone.has(name)) ? null : await startKafkaCluster();
-  const brokers = given || cluster?.brokers.join() || '';
+  // Each line has a Kafka of its own, as what one leaves behind slows the next down.
+  const needsKafka = !given && names.some((name) => !alone.has(name));
+  shared = isQuick && needsKafka ? await startKafkaCluster() : null;
   const reports = new Map<string, LineReport>();
   const waiting = [...names];
   const runSome = async (): Promise<void> => {
     for (let name = waiting.shift(); name !== undefined && !interrupted.signal.aborted; name = waiting.shift()) {
-      reports.set(name, await runLine(name, { ...measured, brokers, signal: interrupted.signal }));
+      const own = given || shared || alone.has(name) ? null : await startKafkaCluster({ heapMib });
+      try {
+        const brokers = given || (own ?? shared)?.brokers.join() || '';
+        reports.set(name, await runLine(name, { ...measured, brokers, signal: interrupted.signal }));
+      } finally {
+        await own?.stop();
+      }
     }
   };
   await Promise.all(Array.from({ length: isQuick ? quickLinesAtOnce : 1 }, runSome));
@@ -44,14 +54,14 @@ try {
   if (done.some(({ isMet }) => !isMet) && !isQuick) process.exitCode = 1;
   if (interrupted.signal.aborted || done.some(({ faults }) => faults.length > 0)) process.exitCode = 2;
   const command = ['npm', 'run', 'bench', '--', ...process.argv.slice(2)].join(' ');
-  const run = runReport(done, { began, command, rounds, isQuick, kafka: cluster && kafkaVersion });
+  const run = runReport(done, { began, command, rounds, isQuick, kafka: given ? null : kafkaVersion });
   if (json !== undefined) await writeFile(json, `${JSON.stringify(run, null, 2)}\n`);
   if (chart !== undefined) await writeFile(chart, chartOf(done, run));
 } catch (error) {
   console.error(error instanceof Error ? error.message : error);
   process.exitCode = 2;
 } finally {
-  await cluster?.stop();
+  await shared?.stop();
 }
 
 /** A line that fails leaves the others to be measured. */

@@ -26,37 +26,38 @@ export interface KafkaCluster {
 /** A node that can't start in this time, in milliseconds, never will: 3 s on an idle machine, 20 on a busy one. */
 const startTimeoutMs = 90_000;
 
-/**
- * Starts a cluster of 1 to 3 nodes of a real Kafka, each broker and controller, on free ports of 127.0.0.1. It ends
- * with this process, however that ends.
- */
-export async function startKafkaCluster({
-  nodes = 1,
-  properties = {},
-  listeners = {},
-}: {
-  nodes?: number;
+/** By name, the port that clients are told for each node. */
+type Listeners = Readonly<Record<string, readonly number[]>>;
+
+export interface ClusterOptions {
+  /** 1 to 3; 1 if absent. */
+  readonly nodes?: number;
   /** Added to each node's server.properties. */
-  properties?: Readonly<Record<string, string | number>>;
+  readonly properties?: Readonly<Record<string, string | number>>;
   /**
    * More listeners for clients: by name, the port of 127.0.0.1 that clients of each node's listener are told to use,
    * where a proxy stands.
    */
-  listeners?: Listeners;
-} = {}): Promise<KafkaCluster> {
+  readonly listeners?: Listeners;
+  /** What each node's heap grows to at most, where many topics want more than a test does. */
+  readonly heapMib?: number;
+}
+
+/**
+ * Starts a cluster of a real Kafka, each node broker and controller, on free ports of 127.0.0.1. It ends with this
+ * process, however that ends.
+ */
+export async function startKafkaCluster({ nodes = 1, ...options }: ClusterOptions = {}): Promise<KafkaCluster> {
   const runtime = await findKafkaRuntime();
   // Someone else may take a port between our look and Kafka's start.
   for (let attempt = 1; ; attempt++) {
     try {
-      return await tryCluster(runtime, nodes, properties, listeners);
+      return await tryCluster(runtime, nodes, options);
     } catch (error) {
       if (attempt === 3 || !String(error).includes('in use')) throw error;
     }
   }
 }
-
-/** By name, the port that clients are told for each node. */
-type Listeners = Readonly<Record<string, readonly number[]>>;
 
 interface Node {
   readonly id: number;
@@ -71,8 +72,7 @@ interface Node {
 async function tryCluster(
   runtime: KafkaRuntime,
   size: number,
-  properties: Readonly<Record<string, string | number>>,
-  listeners: Listeners,
+  { properties = {}, listeners = {}, heapMib }: ClusterOptions,
 ): Promise<KafkaCluster> {
   const directory = await mkdtemp(path.join(tmpdir(), 'posthorn-kafka-'));
   const guardian = startGuardian(directory);
@@ -114,7 +114,9 @@ async function tryCluster(
   };
 
   const start = async (node: Node): Promise<void> => {
-    const child = await launch(node, 'server', ['kafka.Kafka', path.join(node.directory, 'server.properties')]);
+    const heap = heapMib === undefined ? [] : [`-Xmx${heapMib}m`];
+    const java = [...heap, 'kafka.Kafka', path.join(node.directory, 'server.properties')];
+    const child = await launch(node, 'server', java);
     node.process = child;
     const deadlineMs = performance.now() + startTimeoutMs;
     while (!(await accepts(node.port))) {
