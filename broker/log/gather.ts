@@ -93,30 +93,28 @@ export class Gatherer {
     });
   }
 
-  #submit(topic: string, records: readonly NewRecord[], partition: number | undefined): Promise<void> {
-    if (this.#closed) {
-      return Promise.reject(new LogUnavailableError('no more records are taken: this process is shutting down'));
-    }
+  async #submit(topic: string, records: readonly NewRecord[], partition: number | undefined): Promise<void> {
+    if (this.#closed) throw new LogUnavailableError('no more records are taken: this process is shutting down');
     const sizes = records.map(encodedBytes);
-    let bytes = 0;
-    for (const size of sizes) bytes += size;
+    const bytes = sizes.reduce((sum, size) => sum + size, 0);
     if (this.#waitingBytes + bytes > this.#waitingBytesMax) {
-      return Promise.reject(new BufferFullError(this.#waitingBytes, this.#waitingBytesMax));
+      throw new BufferFullError(this.#waitingBytes, this.#waitingBytesMax);
     }
     this.#waitingBytes += bytes;
     this.#waiting++;
-    return new Promise((resolve, reject) => {
-      const settle: Settle = (failure) => {
-        this.#waitingBytes -= bytes;
-        this.#waiting--;
-        // Nothing is kept of topics that were deleted.
-        if (failure?.error instanceof UnknownTopicError) this.#topics.delete(topic);
-        if (this.#waiting === 0) for (const empty of this.#whenEmpty.splice(0)) empty();
-        if (failure === null) resolve();
-        else reject(failure.error);
-      };
-      this.#topic(topic).add(new Submission(records, sizes, partition, settle));
-    });
+    try {
+      await new Promise<void>((resolve, reject) => {
+        this.#topic(topic).add(new Submission(records, sizes, partition, resolve, reject));
+      });
+    } catch (error) {
+      // Nothing is kept of topics that were deleted.
+      if (error instanceof UnknownTopicError) this.#topics.delete(topic);
+      throw error;
+    } finally {
+      this.#waitingBytes -= bytes;
+      this.#waiting--;
+      if (this.#waiting === 0) for (const resolve of this.#whenEmpty.splice(0)) resolve();
+    }
   }
 
   #topic(name: string): TopicGatherer {
@@ -129,23 +127,28 @@ export class Gatherer {
   }
 }
 
-/** @param failure null: all is durable */
-type Settle = (failure: { readonly error: unknown } | null) => void;
-
 /** The records of one call, which settle together. */
 class Submission {
   readonly records: readonly NewRecord[];
   readonly sizes: readonly number[];
   readonly partition: number | undefined;
-  readonly #settle: Settle;
+  readonly #resolve: () => void;
+  readonly #reject: (error: unknown) => void;
   #unsettled: number;
-  #failure: { readonly error: unknown } | null = null;
+  #failure: { readonly error: unknown } | undefined;
 
-  constructor(records: readonly NewRecord[], sizes: readonly number[], partition: number | undefined, settle: Settle) {
+  constructor(
+    records: readonly NewRecord[],
+    sizes: readonly number[],
+    partition: number | undefined,
+    resolve: () => void,
+    reject: (error: unknown) => void,
+  ) {
     this.records = records;
     this.sizes = sizes;
     this.partition = partition;
-    this.#settle = settle;
+    this.#resolve = resolve;
+    this.#reject = reject;
     this.#unsettled = records.length;
   }
 
@@ -158,14 +161,15 @@ class Submission {
     this.#settleOne();
   }
 
-  /** None of the records is appended. */
   refuse(error: unknown): void {
-    this.#settle({ error });
+    this.#reject(error);
   }
 
   #settleOne(): void {
     this.#unsettled--;
-    if (this.#unsettled === 0) this.#settle(this.#failure);
+    if (this.#unsettled > 0) return;
+    if (this.#failure) this.#reject(this.#failure.error);
+    else this.#resolve();
   }
 }
 
