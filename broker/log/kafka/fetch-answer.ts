@@ -14,6 +14,8 @@ export interface FetchedPartition {
 
 export interface FetchAnswer {
   readonly errorCode: number;
+  /** Of the session that the broker goes on with; 0: none. */
+  readonly sessionId: number;
   readonly partitions: readonly FetchedPartition[];
   /** How long the broker asks us to stay away, in milliseconds. Read by kafkajs. */
   readonly clientSideThrottleTime: number;
@@ -31,13 +33,13 @@ export function decodeFetchAnswer(raw: Buffer, apiVersion: number): FetchAnswer 
   const reader = new ByteReader(raw);
   const clientSideThrottleTime = reader.int32();
   const errorCode = reader.int16();
-  reader.skip(4); // the fetch session, which we don't use
+  const sessionId = reader.int32();
   const partitions: FetchedPartition[] = [];
   for (let topics = reader.int32(); topics > 0; topics--) {
     const topic = reader.string();
     for (let count = reader.int32(); count > 0; count--) partitions.push(readPartition(reader, topic));
   }
-  return { errorCode, partitions, clientSideThrottleTime };
+  return { errorCode, sessionId, partitions, clientSideThrottleTime };
 }
 
 function readPartition(reader: ByteReader, topic: string): FetchedPartition {

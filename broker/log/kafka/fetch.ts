@@ -1,13 +1,10 @@
 import type { ReadResult } from '../log.ts';
 import type { Cluster, PartitionQuestion } from './cluster.ts';
 import { decodeFetchAnswer, type FetchAnswer, type FetchedPartition } from './fetch-answer.ts';
+import type { FetchPosition, FetchSession, SessionQuestion } from './fetch-session.ts';
 import { code, KafkaCodeError, requireNone } from './kafka-error.ts';
 import { earliest, listOffsets, offsetOf } from './offsets.ts';
 import { decodeRecordSet } from './record-batch.ts';
-
-export interface FetchPosition extends PartitionQuestion {
-  readonly offset: number;
-}
 
 export interface FetchLimits {
   /** How long the broker waits for a first record, in milliseconds. */
@@ -17,33 +14,75 @@ export interface FetchLimits {
   readonly bytesMax: number;
 }
 
-/** Fetches from partitions that one broker leads. */
-export async function fetchFrom(
+/**
+ * Fetches from partitions that one broker leads. What has nothing to tell may be missing in the answer.
+ * @param positions all that is wanted, by a key of each
+ * @throws KafkaCodeError and what breaks connections
+ */
+export async function fetchInSession(
   cluster: Cluster,
   nodeId: number,
-  positions: readonly FetchPosition[],
+  session: FetchSession,
+  positions: ReadonlyMap<string, FetchPosition>,
   limits: FetchLimits,
 ): Promise<readonly FetchedPartition[]> {
-  const topics = [...Map.groupBy(positions, ({ topic }) => topic)].map(([topic, its]) => ({
-    topic,
-    partitions: its.map(({ partition, offset }) => ({
-      partition,
-      fetchOffset: String(offset),
-      maxBytes: limits.partitionBytesMax,
-    })),
-  }));
+  for (;;) {
+    const question = session.next(positions);
+    try {
+      const answer = await fetchFrom(cluster, nodeId, question, limits);
+      // It was not used for long, or the broker has started anew.
+      if (sessionErrors.has(answer.errorCode) && question.sessionEpoch !== 0) {
+        session.lost();
+        continue;
+      }
+      requireNone(answer.errorCode, 'fetching');
+      session.answered(answer.sessionId);
+      return answer.partitions;
+    } catch (error) {
+      session.lost();
+      throw error;
+    }
+  }
+}
+
+const sessionErrors = new Set<number>([code.fetchSessionIdNotFound, code.invalidFetchSessionEpoch]);
+
+async function fetchFrom(
+  cluster: Cluster,
+  nodeId: number,
+  { sessionId, sessionEpoch, changed, forgotten }: SessionQuestion,
+  limits: FetchLimits,
+): Promise<FetchAnswer> {
   const payload = {
     replicaId: -1,
     isolationLevel: 1,
     maxWaitTime: limits.maxWaitMs,
     minBytes: 1,
     maxBytes: limits.bytesMax,
-    topics,
+    sessionId,
+    sessionEpoch,
+    topics: byTopic(changed, ({ partition, offset }) => ({
+      partition,
+      fetchOffset: String(offset),
+      maxBytes: limits.partitionBytesMax,
+    })),
+    forgottenTopics: byTopic(forgotten, ({ partition }) => partition),
   } as const;
-  const answer = (await cluster.toNode(nodeId, 'Fetch', payload, decodeFetchAnswer)) as FetchAnswer;
-  requireNone(answer.errorCode, 'fetching');
-  return answer.partitions;
+  return (await cluster.toNode(nodeId, 'Fetch', payload, decodeFetchAnswer)) as FetchAnswer;
 }
+
+function byTopic<P extends PartitionQuestion, T>(
+  partitions: readonly P[],
+  told: (partition: P) => T,
+): { topic: string; partitions: T[] }[] {
+  return [...Map.groupBy(partitions, ({ topic }) => topic)].map(([topic, its]) => ({
+    topic,
+    partitions: its.map(told),
+  }));
+}
+
+/** A fetch of which the broker remembers nothing. */
+const alone = { sessionId: 0, sessionEpoch: -1, forgotten: [] } as const;
 
 /** One read without a group, as `Log.read` promises it. @throws KafkaCodeError and what breaks connections */
 export async function readOnce(
@@ -54,13 +93,13 @@ export async function readOnce(
   const limits = { maxWaitMs: 0, partitionBytesMax: bytesMax, bytesMax };
   for (let at = offset; ; ) {
     const leader = await cluster.leader(topic, partition);
-    const fetched = await fetchFrom(cluster, leader, [{ topic, partition, offset: at }], limits).catch(
-      (error: unknown) => {
-        cluster.forgetTopic(topic);
-        throw error;
-      },
-    );
-    const [answer] = fetched;
+    const question = { ...alone, changed: [{ topic, partition, offset: at }] };
+    const fetched = await fetchFrom(cluster, leader, question, limits).catch((error: unknown) => {
+      cluster.forgetTopic(topic);
+      throw error;
+    });
+    requireNone(fetched.errorCode, 'fetching');
+    const [answer] = fetched.partitions;
     if (answer === undefined) throw new Error(`the answer lacks ${topic}[${partition}]`);
     if (answer.errorCode === code.offsetOutOfRange) {
       const start = offsetOf(

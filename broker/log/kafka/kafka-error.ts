@@ -26,6 +26,8 @@ export const code = {
   notController: 41,
   nonEmptyGroup: 68,
   groupIdNotFound: 69,
+  fetchSessionIdNotFound: 70,
+  invalidFetchSessionEpoch: 71,
   memberIdRequired: 79,
   throttlingQuotaExceeded: 89,
 } as const;

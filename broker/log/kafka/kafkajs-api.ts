@@ -24,10 +24,13 @@ export interface Api {
       maxWaitTime: number;
       minBytes: number;
       maxBytes: number;
+      sessionId: number;
+      sessionEpoch: number;
       topics: readonly {
         topic: string;
         partitions: readonly { partition: number; fetchOffset: string; maxBytes: number }[];
       }[];
+      forgottenTopics: readonly { topic: string; partitions: readonly number[] }[];
     };
     /** Decoded by fetch-answer.ts. */
     response: unknown;

@@ -3,8 +3,9 @@ import { messageOf } from '../../../runtime/errors.ts';
 import { LogUnavailableError } from '../errors.ts';
 import type { Assignment, ConsumerHandler, LogRecord, TopicPartition } from '../log.ts';
 import type { Cluster } from './cluster.ts';
-import { fetchFrom } from './fetch.ts';
+import { fetchInSession } from './fetch.ts';
 import type { FetchedPartition } from './fetch-answer.ts';
+import { type FetchPosition, FetchSession } from './fetch-session.ts';
 import { code, isTransient, KafkaCodeError } from './kafka-error.ts';
 import { earliest, latest, listOffsets, offsetOf } from './offsets.ts';
 import type { Outage } from './outage.ts';
@@ -81,6 +82,8 @@ export class Reader {
   readonly #options: ReaderOptions;
   readonly #partitions: Map<string, Partition>;
   readonly #busyNodes = new Set<number>();
+  /** By broker. */
+  readonly #sessions = new Map<number, FetchSession>();
   readonly #timers = new Set<Timer>();
   #heldBytes = 0;
   /** On the monotonic clock. */
@@ -147,8 +150,13 @@ export class Reader {
       if (partition.isFetching || partition.held !== null || this.#options.paused.has(partition.key)) continue;
       if (partition.rests) continue;
       const leader = this.#options.cluster.leaderIfKnown(partition.topic, partition.partition);
-      if (leader === undefined) unknown.add(partition.topic);
-      else byLeader.set(leader, [...(byLeader.get(leader) ?? []), partition]);
+      if (leader === undefined) {
+        unknown.add(partition.topic);
+        continue;
+      }
+      const its = byLeader.get(leader);
+      if (its === undefined) byLeader.set(leader, [partition]);
+      else its.push(partition);
     }
     for (const [leader, partitions] of byLeader) if (!this.#busyNodes.has(leader)) void this.#fetch(leader, partitions);
     if (unknown.size > 0) void this.#lookUp([...unknown]);
@@ -182,9 +190,16 @@ export class Reader {
     for (const partition of partitions) partition.isFetching = true;
     let hasFailed = false;
     try {
-      const positions = partitions.map(({ topic, partition, position }) => ({ topic, partition, offset: position }));
+      const positions = new Map<string, FetchPosition>();
+      for (const { key, topic, partition, position } of partitions) {
+        positions.set(key, { topic, partition, offset: position });
+      }
       const limits = { maxWaitMs: this.#maxWaitMs(), partitionBytesMax, bytesMax };
-      for (const answer of await fetchFrom(this.#options.cluster, leader, positions, limits)) {
+      const answers = await fetchInSession(this.#options.cluster, leader, this.#session(leader), positions, limits);
+      const failing = new Set(answers.filter(({ errorCode }) => errorCode !== code.none).map(partitionKey));
+      // Of what has nothing to tell there is no answer; it could be read all the same.
+      for (const partition of partitions) if (!failing.has(partition.key)) this.#worked(partition);
+      for (const answer of answers) {
         const partition = this.#partitions.get(partitionKey(answer));
         if (partition === undefined) continue;
         if (!(await this.#take(partition, answer))) hasFailed = true;
@@ -215,6 +230,14 @@ export class Reader {
     this.#partitions.set(partition.key, partition);
   }
 
+  #session(leader: number): FetchSession {
+    const known = this.#sessions.get(leader);
+    if (known !== undefined) return known;
+    const session = new FetchSession();
+    this.#sessions.set(leader, session);
+    return session;
+  }
+
   #maxWaitMs(): number {
     const isIdle = this.#options.clock.monotonic() - this.#readMs >= idleAfterMs;
     return isIdle && this.#options.paused.size === 0 ? idleMaxWaitMs : maxWaitMs;
@@ -229,8 +252,6 @@ export class Reader {
       this.#failed(partition, new KafkaCodeError(answer.errorCode, `reading ${partition.key}`));
       return false;
     }
-    if (partition.failsSinceMs !== null) this.#options.outage.worked(readingOf(partition.key));
-    partition.failsSinceMs = null;
     try {
       const { records, nextOffset } = await decodeRecordSet(answer.recordSet, partition.position, answer.aborted);
       if (this.#stopped) return true;
@@ -312,7 +333,15 @@ export class Reader {
     this.#timers.add(timer);
   }
 
+  #worked(partition: Partition): void {
+    if (partition.failsSinceMs === null || this.#stopped) return;
+    this.#options.outage.worked(readingOf(partition.key));
+    partition.failsSinceMs = null;
+  }
+
   #failed(partition: Partition, error: Error): void {
+    // A fetch that was under way then is cut off, which says nothing about Kafka.
+    if (this.#stopped) return;
     const nowMs = this.#options.clock.monotonic();
     partition.failsSinceMs ??= nowMs;
     if (!isTransient(error.cause ?? error)) {
