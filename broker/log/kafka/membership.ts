@@ -138,19 +138,20 @@ export class Membership {
     { generationId, memberId }: Pick<Generation, 'generationId' | 'memberId'>,
     commits: readonly TopicCommit[],
   ): Promise<void> {
-    const topics = [...Map.groupBy(commits, ({ topic }) => topic)].map(([topic, its]) => ({
-      topic,
-      partitions: its.map(({ partition, offset, metadata }) => ({ partition, offset: String(offset), metadata })),
-    }));
-    const answer = await cluster.toCoordinator(this.#group, 'OffsetCommit', {
-      groupId: this.#group,
-      groupGenerationId: generationId,
-      memberId,
-      topics,
-    });
-    for (const { topic, partitions } of answer.responses) {
-      for (const { partition, errorCode } of partitions) {
-        cluster.requireCoordinated(this.#group, errorCode, `the commit of ${topic}[${partition}]`);
+    for (const some of commitRequests(this.#group, commits)) {
+      const answer = await cluster.toCoordinator(this.#group, 'OffsetCommit', {
+        groupId: this.#group,
+        groupGenerationId: generationId,
+        memberId,
+        topics: [...Map.groupBy(some, ({ topic }) => topic)].map(([topic, its]) => ({
+          topic,
+          partitions: its.map(({ partition, offset, metadata }) => ({ partition, offset: String(offset), metadata })),
+        })),
+      });
+      for (const { topic, partitions } of answer.responses) {
+        for (const { partition, errorCode } of partitions) {
+          cluster.requireCoordinated(this.#group, errorCode, `the commit of ${topic}[${partition}]`);
+        }
       }
     }
   }
@@ -180,6 +181,30 @@ export class Membership {
     if (errorCode === code.unknownMemberId) this.#memberId = '';
     this.#cluster.requireCoordinated(this.#group, errorCode, `${what} in group ${this.#group}`);
   }
+}
+
+/**
+ * Kafka writes what one request commits as one batch, which its topic of offsets takes up to 1 MiB (message.max.bytes);
+ * 250 settled sets of the longest kind fill that. Half of it leaves room for what Kafka adds.
+ */
+const commitRequestBytesMax = 524_288;
+/** Of a partition: offset, times, epoch, and the framing of a record. */
+const commitEntryBytes = 64;
+
+/** The commits, in as many requests as they need. Pure. */
+export function commitRequests(group: string, commits: readonly TopicCommit[]): TopicCommit[][] {
+  const requests: TopicCommit[][] = [];
+  let bytes = Number.POSITIVE_INFINITY;
+  for (const commit of commits) {
+    const entryBytes = commitEntryBytes + group.length + commit.topic.length + commit.metadata.length;
+    bytes += entryBytes;
+    if (bytes > commitRequestBytesMax) {
+      requests.push([]);
+      bytes = entryBytes;
+    }
+    requests.at(-1)?.push(commit);
+  }
+  return requests;
 }
 
 /** The generation has passed or the group does not know the member: its partitions may be another's by now. */

@@ -107,8 +107,9 @@ export async function fetchCommits(
   };
   const answer = await cluster.toCoordinator(group, 'OffsetFetch', payload);
   cluster.requireCoordinated(group, answer.errorCode ?? code.none, `the commits of group ${group}`);
+  const answers = new Map(answer.responses.map(({ topic, partitions }) => [topic, partitions]));
   for (const { topic, partitions } of request) {
-    const answered = answer.responses.find((one) => one.topic === topic)?.partitions ?? [];
+    const answered = answers.get(topic) ?? [];
     const lacking = partitions.find((partition) => !answered.some((one) => one.partition === partition));
     // Read as "no commit" it would be read from its beginning again.
     if (lacking !== undefined) throw new Error(`Kafka's answer lacks the commit of ${topic}[${lacking}]`);

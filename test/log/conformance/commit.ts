@@ -241,6 +241,22 @@ export const commitCases: Record<string, Case> = {
     t.strictSame(next.violations, []);
   },
 
+  async 'hundreds of partitions are committed at once, each with as much metadata as there may be'(t, { log }) {
+    const partitions = Array.from({ length: 500 }, (_, partition) => partition);
+    const topic = await makeTopic(log, partitions.length);
+    const group = uniqueName('group');
+    await log.append(topic, 7, numbered(0, 1));
+    const metadata = 'm'.repeat(4_096);
+    const commits = partitions.map((partition) => ({ topic, partition, offset: 0, metadata }));
+    await commitOnce(log, group, topic, 1, commits);
+    const committed = await log.committed(group, topic);
+    t.equal(committed.length, partitions.length);
+    t.ok(
+      committed.every((commit) => commit.metadata === metadata),
+      'with all of it',
+    );
+  },
+
   async 'deleteGroup forgets the commits'(t, { log }) {
     const topic = await makeTopic(log, 2);
     const group = uniqueName('group');
