@@ -158,7 +158,7 @@ async function startBare(name: Reference, brokers: string) {
   let topic = '';
   if (name !== 'node:http alone') {
     const kafka = await log.open();
-    await kafka.ensureTopic(log.topic, { partitions: 8, retentionMs: null, maxMessageBytes: 1_114_112 });
+    await kafka.ensureTopics([log.topic], { partitions: 8, retentionMs: null, maxMessageBytes: 1_114_112 });
     await kafka.close();
     topic = log.topic;
   }

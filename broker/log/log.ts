@@ -16,10 +16,10 @@ export interface Log {
   readonly failed: Promise<LogUnavailableError>;
 
   /**
-   * Makes the topic if it is not there; an existing topic is left as it is.
-   * Resolves once the topic can be appended to and read.
+   * Makes those of the topics that are not there; an existing topic is left as it is.
+   * Resolves once all can be appended to and read, with those that it has made. After a rejection some may be there.
    */
-  ensureTopic(topic: string, spec: TopicSpec): Promise<'created' | 'existed'>;
+  ensureTopics(topics: readonly string[], spec: TopicSpec): Promise<ReadonlySet<string>>;
 
   /** Names of the topics whose name starts with `prefix`, sorted. */
   listTopics(prefix: string): Promise<string[]>;

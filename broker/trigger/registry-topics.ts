@@ -9,9 +9,6 @@ import type { BrokerName } from './trigger.ts';
 /** What a batch takes beyond its records, with room to spare. */
 const batchBytes = 1_024;
 
-/** Topics made at once when many triggers are applied: one at a time takes Kafka 20 ms each. */
-const topicsMadeAtOnce = 16;
-
 /** Makes the topics that a broker and its triggers need, and appends revisions. All of it throws what the log throws. */
 export class RegistryTopics {
   readonly #log: Log;
@@ -25,14 +22,14 @@ export class RegistryTopics {
   }
 
   async ensureRegistry(broker: BrokerName): Promise<void> {
-    await this.#log.ensureTopic(brokerTopics(this.#prefix, broker).triggers, topicSpecs(this.#settings).triggers);
+    await this.#log.ensureTopics([brokerTopics(this.#prefix, broker).triggers], topicSpecs(this.#settings).triggers);
   }
 
   async ensureBroker(broker: BrokerName, externalTopics: readonly string[]): Promise<TopicSpecs> {
     const topics = brokerTopics(this.#prefix, broker, externalTopics);
     const specs = await this.#specs(externalTopics);
-    if (externalTopics.length === 0) await this.#log.ensureTopic(topics.events, specs.events);
-    await this.#log.ensureTopic(topics.deadLetter, specs.deadLetter);
+    if (externalTopics.length === 0) await this.#log.ensureTopics([topics.events], specs.events);
+    await this.#log.ensureTopics([topics.deadLetter], specs.deadLetter);
     return specs;
   }
 
@@ -42,7 +39,7 @@ export class RegistryTopics {
     registryOf: (name: BrokerName) => Registry | undefined,
   ): Promise<void> {
     const specsOf = new Map<string, TopicSpecs>();
-    const retryTopics: { topic: string; specs: TopicSpecs }[] = [];
+    const retryTopics = new Map<TopicSpecs, string[]>();
     for (const { broker, revision, change } of revisions) {
       if (revision.manifest === null) continue;
       if (change.kind === 'Broker') {
@@ -54,12 +51,11 @@ export class RegistryTopics {
       const externalTopics = registryOf(broker)?.snapshot().broker?.externalTopics ?? [];
       const specs = specsOf.get(fullName(broker)) ?? (await this.#specs(externalTopics));
       specsOf.set(fullName(broker), specs);
-      retryTopics.push({ topic: brokerTopics(this.#prefix, broker).retry(change.name), specs });
+      const topics = retryTopics.get(specs) ?? [];
+      topics.push(brokerTopics(this.#prefix, broker).retry(change.name));
+      retryTopics.set(specs, topics);
     }
-    for (let from = 0; from < retryTopics.length; from += topicsMadeAtOnce) {
-      const some = retryTopics.slice(from, from + topicsMadeAtOnce);
-      await Promise.all(some.map(({ topic, specs }) => this.#log.ensureTopic(topic, specs.retry)));
-    }
+    for (const [specs, topics] of retryTopics) await this.#log.ensureTopics(topics, specs.retry);
   }
 
   /** The revisions, with the ends of the events topics where a group begins to read there. */

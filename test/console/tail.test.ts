@@ -12,7 +12,7 @@ onBothLogs(
     const log = await under.open();
     t.teardown(() => log.close());
     const topic = `${under.prefix}.tail`;
-    await log.ensureTopic(topic, spec);
+    await log.ensureTopics([topic], spec);
     t.strictSame(await readTail(log, topic, 5, textOfValue), { items: [], hasMore: false });
 
     // 30 records: 0 to 9 in partition 0, every other one of the rest in 1; partition 2 stays empty.

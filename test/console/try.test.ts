@@ -52,7 +52,7 @@ interface Given {
 /** A topic with these events in turn in each partition, one a second, their ids counted from 0. */
 async function logWith(t: Test, events: readonly Given[]): Promise<Log> {
   const log = await openLog(t);
-  await log.ensureTopic(topic, spec);
+  await log.ensureTopics([topic], spec);
   for (const [n, { data, ...attributes }] of events.entries()) {
     const event = eventWith({ source: '/shop', datacontenttype: 'application/json', ...attributes, id: String(n) });
     const record = toRecord({ ...event, data: data === undefined ? undefined : Buffer.from(data) });
@@ -67,7 +67,7 @@ t.test('the topics of a broker are tried together, their records read as its lan
   const log = await openLog(t);
   const topics = ['eqiad.pages', 'codfw.pages'];
   for (const [n, name] of topics.entries()) {
-    await log.ensureTopic(name, { ...spec, partitions: 1 });
+    await log.ensureTopics([name], { ...spec, partitions: 1 });
     const record = { key: null, headers: {}, timestampMs: baseMs + n * 1_000 };
     await log.append(name, 0, [{ ...record, value: Buffer.from('{"kind":"order.created"}') }]);
     await log.append(name, 0, [{ ...record, value: Buffer.from('?') }]);

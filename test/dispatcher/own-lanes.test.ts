@@ -157,7 +157,7 @@ async function startStage(t: Test, groups: readonly LaneSpan['group'][]): Promis
   const stage = new Stage(log);
   const spec = { partitions: 1, retentionMs: null, maxMessageBytes: 1_048_576 };
   const topics = [stage.topics.events, stage.topics.triggers, 'external'];
-  for (const topic of topics) await log.ensureTopic(topic, spec);
+  for (const topic of topics) await log.ensureTopics([topic], spec);
   await stage.moves(...groups);
   return stage;
 }

@@ -62,7 +62,7 @@ onBothLogs('with one trigger the topic itself is the backlog: nothing is copied'
   const waiting = Number(process.env.BACKLOG_EVENTS ?? 100_000);
   const ledger = new Ledger();
   const opened = await log.open();
-  await opened.ensureTopic(`${log.prefix}.default.default`, {
+  await opened.ensureTopics([`${log.prefix}.default.default`], {
     partitions: 8,
     retentionMs: null,
     maxMessageBytes: 1_048_576,

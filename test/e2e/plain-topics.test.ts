@@ -31,8 +31,8 @@ function record(value: string, key: string | null = null): NewRecord {
 onBothLogs('two topics of plain records are one broker, each with its positions', async (t, log) => {
   const [eqiad, codfw] = [`ext.${log.prefix}.eqiad`, `ext.${log.prefix}.codfw`];
   await prepared(log, async (opened) => {
-    await opened.ensureTopic(eqiad, { ...spec, partitions: 2 });
-    await opened.ensureTopic(codfw, spec);
+    await opened.ensureTopics([eqiad], { ...spec, partitions: 2 });
+    await opened.ensureTopics([codfw], spec);
     await opened.append(eqiad, 0, [pageRecord(1), record('no JSON', 'k'), pageRecord(2)]);
     await opened.append(eqiad, 1, [pageRecord(3)]);
     await opened.append(codfw, 0, [pageRecord(4), pageRecord(5)]);
@@ -98,8 +98,8 @@ onBothLogs('two topics of plain records are one broker, each with its positions'
 onBothLogs('replies go to another broker, as data alone with a key of their data', async (t, log) => {
   const [from, to] = [`ext.${log.prefix}.revisions`, `ext.${log.prefix}.contents`];
   await prepared(log, async (opened) => {
-    await opened.ensureTopic(from, spec);
-    await opened.ensureTopic(to, spec);
+    await opened.ensureTopics([from], spec);
+    await opened.ensureTopics([to], spec);
   });
   const ce = { 'ce-specversion': '1.0', 'ce-source': '/enricher', 'ce-type': 'page_content' };
   const enricher = await startSink(({ headers, body }) => {
@@ -215,7 +215,7 @@ t.test(
     const log = await kafkaUnderTest();
     const topic = `ext.${log.prefix}.pages`;
     await prepared(log, async (opened) => {
-      await opened.ensureTopic(topic, spec);
+      await opened.ensureTopics([topic], spec);
       await opened.append(topic, 0, [pageRecord(1)]);
     });
     const sink = await startSink();

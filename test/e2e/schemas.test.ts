@@ -19,7 +19,7 @@ onBothLogs(
     const write = (schema: unknown) => writeFile(join(directory, 'order.json'), JSON.stringify(schema));
     await write({ required: ['id'] });
     const opened: Log = await log.open();
-    await opened.ensureTopic(topic, { partitions: 1, retentionMs: null, maxMessageBytes: 1_048_576 });
+    await opened.ensureTopics([topic], { partitions: 1, retentionMs: null, maxMessageBytes: 1_048_576 });
     const record = (value: string) => ({ key: Buffer.from('k'), value: Buffer.from(value), headers: {} });
     await opened.append(topic, 0, [record('{"id":1}'), record('{"no":1}'), record('{"id":2}')]);
     await opened.close();

@@ -13,7 +13,7 @@ const settings = { partitions: 8, eventsRetentionMs: null, deadLetterRetentionMs
 
 async function startOnEmbeddedLog(t: Test) {
   const log = await openEmbeddedLog({ directory: t.testdir(), logger: pino({ level: 'silent' }) });
-  await log.ensureTopic(topic, topicSpecs(settings).events);
+  await log.ensureTopics([topic], topicSpecs(settings).events);
   const ingress = await startIngress({ log, topic });
   t.teardown(async () => {
     await ingress.close();

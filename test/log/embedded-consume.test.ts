@@ -18,7 +18,7 @@ const collectGarbage: () => void = runInNewContext('gc');
 t.test('no handler is called before consume has resolved', async (t) => {
   const log = await openLog(t.testdir());
   t.teardown(() => log.close());
-  await log.ensureTopic(topic, onePartition);
+  await log.ensureTopics([topic], onePartition);
   await log.append(topic, 0, numbered(0, 3));
   const calls: string[] = [];
   await log.consume({
@@ -73,7 +73,7 @@ t.test('a topic that is deleted is taken from its consumer, and given back when 
   const epoch = collector.epoch;
   await log.deleteTopic(topic);
   await until(() => collector.assignments.length === 0, 'the partition is gone');
-  await log.ensureTopic(topic, onePartition);
+  await log.ensureTopics([topic], onePartition);
   await log.append(topic, 0, numbered(100, 2));
   await until(() => collector.count === 2, 'the new records have come');
   t.strictSame(collector.valuesOf(topic, 0), ['100', '101']);
@@ -102,7 +102,7 @@ t.test('what handlers leave of many partitions is not all kept in memory, and co
   const directory = t.testdir();
   const writing = await openLog(directory);
   const all = Array.from({ length: 100 }, (_, partition) => ({ topic: 'wide', partition }));
-  await writing.ensureTopic('wide', { ...onePartition, partitions: all.length });
+  await writing.ensureTopics(['wide'], { ...onePartition, partitions: all.length });
   const record = { key: null, value: Buffer.alloc(400_000, 'x'), headers: {} };
   for (const { partition } of all) await writing.append('wide', partition, [record, record]);
   await writing.close();
@@ -127,7 +127,7 @@ t.test('what handlers leave of many partitions is not all kept in memory, and co
 t.test('a damaged database fails the log, loudly and for good', async (t) => {
   const directory = t.testdir();
   const writing = await openLog(directory);
-  await writing.ensureTopic(topic, onePartition);
+  await writing.ensureTopics([topic], onePartition);
   const value = Buffer.alloc(100_000, 'x');
   for (let i = 0; i < 100; i++) await writing.append(topic, 0, [{ key: null, value, headers: {} }]);
   await writing.close();
@@ -156,7 +156,7 @@ t.test('a damaged database fails the log, loudly and for good', async (t) => {
 
 /** A collector of group `group` that has the only partition of `topic`. */
 async function joined(log: Log): Promise<Collector> {
-  await log.ensureTopic(topic, onePartition);
+  await log.ensureTopics([topic], onePartition);
   const collector = new Collector();
   await collector.join(log, { group: 'group', topics: [topic], startAt: 'earliest' });
   await until(() => collector.assignments.length === 1, 'the partition is assigned');

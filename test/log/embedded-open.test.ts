@@ -44,7 +44,7 @@ t.test('a directory can be open once in a process too, and again after it was cl
   const error = await openLog(directory).then(() => null, asError);
   t.type(error, LogLockedError);
   t.match(error?.message, `this process, ${process.pid}`);
-  await log.ensureTopic('still.working', onePartition);
+  await log.ensureTopics(['still.working'], onePartition);
   await log.close();
   t.notOk(existsSync(join(directory, 'holder')));
   const again = await openLog(directory);
@@ -107,14 +107,14 @@ t.test('the reserve is kept on the disk, readable to its owner alone', async (t)
 
 t.test('a closed log answers LogUnavailableError', async (t) => {
   const log = await openLog(t.testdir());
-  await log.ensureTopic('topic', onePartition);
+  await log.ensureTopics(['topic'], onePartition);
   const last = log.append('topic', 0, [{ key: null, value: null, headers: {} }]);
   await log.close();
   t.equal(await last, 0, 'what was appended before is still acknowledged');
   await t.rejects(log.append('topic', 0, []), LogUnavailableError);
   await t.rejects(log.ranges('topic'), LogUnavailableError);
   await t.rejects(log.read('topic', 0, 0, 1), LogUnavailableError);
-  await t.rejects(log.ensureTopic('topic', onePartition), LogUnavailableError);
+  await t.rejects(log.ensureTopics(['topic'], onePartition), LogUnavailableError);
 });
 
 t.test('nothing is left running after close', async (t) => {

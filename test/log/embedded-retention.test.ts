@@ -15,8 +15,8 @@ t.test('records are deleted when they are past the retention of their topic', as
   const clock = new ManualClock();
   const log = await openWith(t.testdir(), clock);
   t.teardown(() => log.close());
-  await log.ensureTopic('hour', { ...onePartition, retentionMs: hourMs });
-  await log.ensureTopic('ever', onePartition);
+  await log.ensureTopics(['hour'], { ...onePartition, retentionMs: hourMs });
+  await log.ensureTopics(['ever'], onePartition);
   await log.append('hour', 0, numbered(0, 5));
   await log.append('ever', 0, numbered(0, 5));
   await clock.advance(hourMs / 2);
@@ -36,7 +36,7 @@ t.test('what passed its retention while nobody ran is deleted at the next start,
   const directory = t.testdir();
   const before = new ManualClock();
   const first = await openWith(directory, before);
-  await first.ensureTopic('hour', { ...onePartition, retentionMs: hourMs });
+  await first.ensureTopics(['hour'], { ...onePartition, retentionMs: hourMs });
   await first.append('hour', 0, numbered(0, 7));
   await first.close();
   t.equal(before.pending, 0, 'no timer is left');
@@ -53,7 +53,7 @@ t.test('a record that is older than those before it waits for them', async (t) =
   const clock = new ManualClock();
   const log = await openWith(t.testdir(), clock);
   t.teardown(() => log.close());
-  await log.ensureTopic('hour', { ...onePartition, retentionMs: hourMs });
+  await log.ensureTopics(['hour'], { ...onePartition, retentionMs: hourMs });
   const [young, old] = numbered(0, 2);
   if (!young || !old) throw new Error('two records');
   await log.append('hour', 0, [young]);
@@ -68,7 +68,7 @@ t.test('much is deleted in small steps, and its room is used again', async (t) =
   const directory = t.testdir();
   const log = await openLog(directory);
   t.teardown(() => log.close());
-  await log.ensureTopic('large', onePartition);
+  await log.ensureTopics(['large'], onePartition);
   const value = Buffer.alloc(100_000, 'x');
   const fill = () =>
     Promise.all(Array.from({ length: 600 }, () => log.append('large', 0, [{ key: null, value, headers: {} }])));
@@ -76,7 +76,7 @@ t.test('much is deleted in small steps, and its room is used again', async (t) =
   await fill();
   const bytes = bytesOnDisk();
   t.ok(bytes < 100_000_000, 'the write-ahead log does not hold it all a second time');
-  await log.ensureTopic('small', onePartition);
+  await log.ensureTopics(['small'], onePartition);
   for (const end of [600, 1_200, 1_800]) {
     await log.trim('large', 0, end);
     const offset = await log.append('small', 0, numbered(0, 1));
@@ -91,14 +91,14 @@ t.test('much is deleted in small steps, and its room is used again', async (t) =
 t.test('what was left of a deleted topic is deleted, after a restart too', async (t) => {
   const directory = t.testdir();
   const log = await openLog(directory);
-  await log.ensureTopic('gone', { ...onePartition, partitions: 3 });
+  await log.ensureTopics(['gone'], { ...onePartition, partitions: 3 });
   const value = Buffer.alloc(100_000, 'x');
   for (let i = 0; i < 300; i++) await log.append('gone', i % 3, [{ key: null, value, headers: {} }]);
   await log.deleteTopic('gone');
   await log.close();
   const bytes = statSync(join(directory, 'log.db')).size;
   const again = await openLog(directory);
-  await again.ensureTopic('next', onePartition);
+  await again.ensureTopics(['next'], onePartition);
   for (let i = 0; i < 300; i++) await again.append('next', 0, [{ key: null, value, headers: {} }]);
   await again.close();
   t.ok(statSync(join(directory, 'log.db')).size < 1.3 * bytes, 'its room is used again');

@@ -53,7 +53,7 @@ t.test('a topic that comes after its consumer is read', async () => {
   const collector = new Collector();
   await collector.join(log, { group: uniqueName('group'), topics: [topic], startAt: 'earliest' });
   await eventually(() => collector.assignedLists.length > 0, 'the group is joined');
-  await log.ensureTopic(topic, { partitions: 2, retentionMs: null, maxMessageBytes: 1_000_000 });
+  await log.ensureTopics([topic], { partitions: 2, retentionMs: null, maxMessageBytes: 1_000_000 });
   await log.append(topic, 1, numbered(0, 3));
   await eventually(() => collector.count === 3, 'the records have come');
   await collector.close();

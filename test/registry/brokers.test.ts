@@ -144,7 +144,7 @@ t.test('a registry topic of another prefix is not taken for a broker', async (t)
     'posthorn.a.b._triggers.x',
     'posthornx.a.b._triggers',
   ]) {
-    await log.ensureTopic(topic, spec);
+    await log.ensureTopics([topic], spec);
   }
   const brokers = await startBrokers(t, log);
   t.equal(brokers.list().length, 1);
@@ -152,7 +152,7 @@ t.test('a registry topic of another prefix is not taken for a broker', async (t)
 
 t.test('a broker whose Broker manifest is not written yet is not served', async (t) => {
   const log = await openLog(t);
-  await log.ensureTopic('posthorn.default.half._triggers', {
+  await log.ensureTopics(['posthorn.default.half._triggers'], {
     partitions: 1,
     retentionMs: null,
     maxMessageBytes: 99_999,
@@ -175,8 +175,8 @@ t.test('an external topic must exist, is not made, and stays', async (t) => {
   t.equal(brokers.get('default', 'pages'), undefined);
 
   const spec = { partitions: 3, retentionMs: null, maxMessageBytes: 500_000 };
-  await log.ensureTopic('eqiad.page_change', spec);
-  await log.ensureTopic('codfw.page_change', spec);
+  await log.ensureTopics(['eqiad.page_change'], spec);
+  await log.ensureTopics(['codfw.page_change'], spec);
   await applyTexts(brokers, [external('eqiad.page_change'), triggerText('a', { broker: 'pages' })]);
   t.equal(brokers.get('default', 'pages')?.topics().events, 'eqiad.page_change');
   t.notOk((await log.listTopics('posthorn.default.pages')).includes('posthorn.default.pages'));
@@ -194,10 +194,10 @@ t.test('several external topics must all exist, and stay as they are, their orde
   const brokers = await startBrokers(t, log);
   const external = (topics: string) =>
     brokerText('pages', { annotations: `kafka.eventing.knative.dev/external.topic: ${topics}` });
-  await log.ensureTopic('eqiad.pages', { partitions: 2, retentionMs: null, maxMessageBytes: 100_000 });
+  await log.ensureTopics(['eqiad.pages'], { partitions: 2, retentionMs: null, maxMessageBytes: 100_000 });
   const missing = await refusal(applyTexts(brokers, [external('eqiad.pages,codfw.pages')]));
   t.match(missing.problems, [{ message: /no topic codfw\.pages; make it first/ }]);
-  await log.ensureTopic('codfw.pages', { partitions: 1, retentionMs: null, maxMessageBytes: 500_000 });
+  await log.ensureTopics(['codfw.pages'], { partitions: 1, retentionMs: null, maxMessageBytes: 500_000 });
   await log.append('eqiad.pages', 1, [{ key: null, value: null, headers: {} }]);
   await log.append('codfw.pages', 0, [{ key: null, value: null, headers: {} }]);
   const own = triggerText('own', { broker: 'pages', annotations: 'posthorn.dev/consumer-group: own' });
@@ -221,7 +221,7 @@ t.test('where an external topic is first read from is said once, by the revision
   const log = await openLog(t);
   const brokers = await startBrokers(t, log);
   const append = () => log.append('pages', 0, [{ key: null, value: null, headers: {} }]);
-  await log.ensureTopic('pages', { partitions: 1, retentionMs: null, maxMessageBytes: 100_000 });
+  await log.ensureTopics(['pages'], { partitions: 1, retentionMs: null, maxMessageBytes: 100_000 });
   await append();
   const topic = 'kafka.eventing.knative.dev/external.topic: pages';
   const startAt = (name: string) => brokers.get('default', name)?.stored().broker?.startAt;
@@ -252,7 +252,7 @@ t.test('replies go to a broker that there is', async (t) => {
 
 t.test('a topic of our own that holds plain records goes on being read so; one of others may change', async (t) => {
   const log = await openLog(t);
-  await log.ensureTopic('outside', { partitions: 1, retentionMs: null, maxMessageBytes: 99_999 });
+  await log.ensureTopics(['outside'], { partitions: 1, retentionMs: null, maxMessageBytes: 99_999 });
   const brokers = await startBrokers(t, log);
   const outside = 'kafka.eventing.knative.dev/external.topic: outside';
   const data = 'posthorn.dev/value-format: data';
@@ -268,7 +268,7 @@ t.test('a topic of our own that holds plain records goes on being read so; one o
 
 t.test('default/default takes an external topic only while its own was never used', async (t) => {
   const log = await openLog(t);
-  await log.ensureTopic('outside', { partitions: 1, retentionMs: null, maxMessageBytes: 99_999 });
+  await log.ensureTopics(['outside'], { partitions: 1, retentionMs: null, maxMessageBytes: 99_999 });
   const text = brokerText('default', { annotations: 'kafka.eventing.knative.dev/external.topic: outside' });
   const brokers = await startBrokers(t, log);
   await log.append('posthorn.default.default', 0, [{ key: null, value: null, headers: {} }]);

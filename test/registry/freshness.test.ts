@@ -138,7 +138,7 @@ t.test('a registry that was cut short under a running process is not taken for t
   const brokers = await startBrokers(t, line.log, { clock });
   await passing(clock, [line], applyTexts(brokers, [triggerText('a')]));
   await log.deleteTopic('posthorn.default.default._triggers');
-  await log.ensureTopic('posthorn.default.default._triggers', {
+  await log.ensureTopics(['posthorn.default.default._triggers'], {
     partitions: 1,
     retentionMs: null,
     maxMessageBytes: 1_000_000,

@@ -78,7 +78,7 @@ t.test('a Broker whose external topic comes later is applied then, and so are it
     { msg: /pages\.yaml:6:48: .*the log has no topic eqiad\.page_change; .* tried again every 5 s$/ },
     { msg: /p\.yaml:6:11: spec\.broker: no broker default\/pages; .* tried again every 5 s$/ },
   ]);
-  await log.ensureTopic('eqiad.page_change', { partitions: 1, retentionMs: null, maxMessageBytes: 100_000 });
+  await log.ensureTopics(['eqiad.page_change'], { partitions: 1, retentionMs: null, maxMessageBytes: 100_000 });
   await becomes(['p']);
   t.equal(brokers.get('default', 'pages')?.topics().events, 'eqiad.page_change');
   t.equal(lines('error').length, 2, 'each said once');

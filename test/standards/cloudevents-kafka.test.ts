@@ -16,7 +16,7 @@ onBothLogs('records written from the specifications are read or refused', async 
   const log = await underTest.open();
   t.teardown(() => log.close());
   const topic = `${underTest.prefix}.records`;
-  await log.ensureTopic(topic, { partitions: 1, retentionMs: null, maxMessageBytes: 1_048_576 });
+  await log.ensureTopics([topic], { partitions: 1, retentionMs: null, maxMessageBytes: 1_048_576 });
   await log.append(
     topic,
     0,

@@ -34,7 +34,7 @@ onBothLogs(
     const log = await underTest.open();
     t.teardown(() => log.close());
     const topic = `${underTest.prefix}.events`;
-    await log.ensureTopic(topic, { partitions: 1, retentionMs: null, maxMessageBytes: 1_048_576 });
+    await log.ensureTopics([topic], { partitions: 1, retentionMs: null, maxMessageBytes: 1_048_576 });
     const ingress = await startIngress({ log, topic });
     t.teardown(ingress.close);
     const sink = await startSink();

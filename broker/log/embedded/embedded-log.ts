@@ -90,14 +90,26 @@ class EmbeddedLog implements Log {
     return new EmbeddedLog(await WorkerClient.open({ directory, reserveBytes }), options);
   }
 
-  async ensureTopic(name: string, spec: TopicSpec): Promise<'created' | 'existed'> {
+  async ensureTopics(names: readonly string[], spec: TopicSpec): Promise<ReadonlySet<string>> {
+    const made = new Set<string>();
+    // All at once: the worker makes one transaction of them.
+    await Promise.all(
+      names.map(async (name) => {
+        if (await this.#ensure(name, spec)) made.add(name);
+      }),
+    );
+    return made;
+  }
+
+  /** @returns whether it was not there */
+  async #ensure(name: string, spec: TopicSpec): Promise<boolean> {
     this.#checkOpen();
     for (let change = this.#changing.get(name); change; change = this.#changing.get(name)) await change;
-    if (this.#topics.find(name)) return 'existed';
+    if (this.#topics.find(name)) return false;
     await this.#change(name, async () => {
       this.#topics.add(await this.#client.call('createTopic', { name, spec }));
     });
-    return 'created';
+    return true;
   }
 
   async listTopics(prefix: string): Promise<string[]> {

@@ -141,8 +141,8 @@ class KafkaLog implements Log {
     }
   }
 
-  ensureTopic(topic: string, spec: TopicSpec): Promise<'created' | 'existed'> {
-    return this.#topics.ensure(topic, spec);
+  ensureTopics(topics: readonly string[], spec: TopicSpec): Promise<ReadonlySet<string>> {
+    return this.#topics.ensure(topics, spec);
   }
 
   listTopics(prefix: string): Promise<string[]> {

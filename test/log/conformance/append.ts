@@ -109,7 +109,7 @@ export const appendCases: Record<string, Case> = {
 
   async 'a batch up to what the topic takes is appended, whatever its records are'(t, { log }) {
     const topic = uniqueName('topic');
-    await log.ensureTopic(topic, { partitions: 1, retentionMs: null, maxMessageBytes: 100_000 });
+    await log.ensureTopics([topic], { partitions: 1, retentionMs: null, maxMessageBytes: 100_000 });
     const one = sized(encodedBytes(record('')), 99_900);
     t.equal(await log.append(topic, 0, [one]), 0);
     const small = Array.from({ length: 900 }, () => record('x'.repeat(70)));
@@ -120,7 +120,7 @@ export const appendCases: Record<string, Case> = {
 
   async 'a record larger than the topic takes is refused and nothing is appended'(t, { log }) {
     const topic = uniqueName('topic');
-    await log.ensureTopic(topic, { partitions: 1, retentionMs: null, maxMessageBytes: 100_000 });
+    await log.ensureTopics([topic], { partitions: 1, retentionMs: null, maxMessageBytes: 100_000 });
     await t.rejects(log.append(topic, 0, [record('x'.repeat(100_001))]), RecordTooLargeError);
     await t.rejects(log.append(topic, 0, [record('small'), record('x'.repeat(200_000))]), RecordTooLargeError);
     const together = Array.from({ length: 30 }, () => record('x'.repeat(5_000)));

@@ -33,7 +33,7 @@ export function topicSpec(partitions: number): TopicSpec {
 
 export async function makeTopic(log: Log, partitions = 1): Promise<string> {
   const topic = uniqueName('topic');
-  await log.ensureTopic(topic, topicSpec(partitions));
+  await log.ensureTopics([topic], topicSpec(partitions));
   return topic;
 }
 

@@ -20,8 +20,8 @@ const reserveBytes = 40 * 1_048_576;
 const spec = { partitions: 1, retentionMs: null, maxMessageBytes: 1_048_576 };
 
 const log = await openEmbeddedLog({ directory, logger: silent, reserveBytes });
-await log.ensureTopic('kept', spec);
-await log.ensureTopic('expired', { ...spec, retentionMs: 3_600_000 });
+await log.ensureTopics(['kept'], spec);
+await log.ensureTopics(['expired'], { ...spec, retentionMs: 3_600_000 });
 const seen: Record<string, unknown> = { reserveAtFirst: existsSync(reserve) };
 
 const collector = new Collector();
@@ -55,7 +55,7 @@ await appendUntilFull(log, 'kept', 4);
 await collector.close();
 await log.deleteTopic('kept');
 await log.deleteTopic('expired');
-await log.ensureTopic('other', spec);
+await log.ensureTopics(['other'], spec);
 await until(() => accepted(log, 'other', 40), 'appends go on after a topic was deleted');
 
 await appendUntilFull(log, 'other', 4);
@@ -68,7 +68,7 @@ await again.close();
 // A disk that others fill and empty.
 rmSync(directory, { recursive: true });
 const small = await openEmbeddedLog({ directory, logger: silent, reserveBytes });
-await small.ensureTopic('topic', spec);
+await small.ensureTopics(['topic'], spec);
 fill();
 seen.refusedBesideOthersWith = await appendUntilFull(small, 'topic', 1);
 fill();

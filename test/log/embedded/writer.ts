@@ -3,7 +3,7 @@ import { onePartition, openLog } from './open.ts';
 const [, , directory = ''] = process.argv;
 const log = await openLog(directory);
 process.stdout.write('open\n');
-await log.ensureTopic('numbers', onePartition);
+await log.ensureTopics(['numbers'], onePartition);
 const [range] = await log.ranges('numbers');
 let next = range?.end ?? 0;
 
