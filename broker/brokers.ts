@@ -17,6 +17,7 @@ import {
   findTrigger,
   fullName,
   type Plan,
+  type PlanContext,
   type PlannedRevision,
   plan,
   planDeletion,
@@ -70,6 +71,8 @@ export interface BrokersOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly topicSettings: TopicSettings;
+  /** Consumer groups over which a broker's retry topics are spread. */
+  readonly retryGroups: number;
 }
 
 /**
@@ -93,6 +96,7 @@ class LogBrokers implements Brokers {
   readonly #clock: Clock;
   readonly #logger: Logger;
   readonly #topics: RegistryTopics;
+  readonly #retryGroups: number | null;
   /** By full name; those that are only being made as well. */
   readonly #readers = new Map<string, RegistryReader>();
   readonly #adding = new Map<string, Promise<RegistryReader>>();
@@ -103,12 +107,14 @@ class LogBrokers implements Brokers {
   #discoveryFailed = false;
   #timer: Timer | null = null;
 
-  constructor({ log, prefix, clock, logger, topicSettings }: BrokersOptions) {
+  constructor({ log, prefix, clock, logger, topicSettings, retryGroups }: BrokersOptions) {
     this.prefix = prefix;
     this.#log = log;
     this.#clock = clock;
     this.#logger = logger;
     this.#topics = new RegistryTopics(log, prefix, topicSettings);
+    // A group of one process is nothing that others have to be told.
+    this.#retryGroups = log.sharedByProcesses ? retryGroups : null;
   }
 
   async start(): Promise<void> {
@@ -136,7 +142,7 @@ class LogBrokers implements Brokers {
   apply(request: ApplyRequest): Promise<readonly AppliedChange[]> {
     return this.#exclusively(async () => {
       await this.#readUp();
-      const planned = plan(request, this.#planContext());
+      const planned = plan(request, await this.#planContext());
       const problems = [...planned.problems, ...(await this.#externalTopicProblems(request, planned))];
       if (problems.length > 0) throw new ApplyRefusedError(problems);
       if (!request.dryRun) await this.#commit(planned.revisions, planned.newBrokers);
@@ -177,9 +183,11 @@ class LogBrokers implements Brokers {
     return result;
   }
 
-  #planContext() {
-    const registries = this.#states();
-    return { prefix: this.prefix, registries, newUid: randomUUID, nowMs: this.#clock.now() };
+  async #planContext(): Promise<PlanContext> {
+    const { prefix } = this;
+    const groups = this.#retryGroups;
+    const retry = groups === null ? null : { groups, topics: new Set(await this.#log.listTopics(`${prefix}.`)) };
+    return { prefix, registries: this.#states(), newUid: randomUUID, nowMs: this.#clock.now(), retry };
   }
 
   #states(): Map<string, RegistryState> {

@@ -104,7 +104,8 @@ async function start(options: ServingOptions, log: Log, releasers: Releasers, en
   end.signal.throwIfAborted();
   const clock = systemClock;
   const metrics = createMetrics();
-  const opening = openBrokers({ log, prefix: config.prefix, clock, logger, topicSettings: config });
+  const { prefix, retryGroups } = config;
+  const opening = openBrokers({ log, prefix, clock, logger, topicSettings: config, retryGroups });
   const brokers = await unlessAborted(opening, end.signal);
   releasers.add('brokers', () => brokers.close());
   const gatherer = new Gatherer({ log, clock });

@@ -151,7 +151,12 @@ const table = {
   'window-bytes': size(mebibyte, 4 * gibibyte, 64 * mebibyte, 'Bytes a lane that may be unsettled at once'),
   'waiting-events-max': count(1, 65_536, 1_024, 'Events a trigger that may wait in memory for its subscriber'),
   'response-max-bytes': size(kibibyte, 64 * mebibyte, mebibyte, "Bytes of a subscriber's answer that are read"),
-  'retry-groups': count(1, 100, 1, 'Consumer groups over which the retry topics are spread'),
+  'retry-groups': count(
+    1,
+    100,
+    1,
+    'Consumer groups over which the retry topics of a broker are spread, one for each 1,000 triggers',
+  ),
   'shutdown-timeout': amount(
     duration(0, hourMs, 'up to 1h'),
     30 * secondMs,

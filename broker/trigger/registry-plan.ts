@@ -85,7 +85,22 @@ export interface PlanContext {
   readonly newUid: () => string;
   /** Milliseconds since 1970. */
   readonly nowMs: number;
+  /** What bounds the number of retry topics; null: nothing does. */
+  readonly retry: RetryTopics | null;
 }
+
+export interface RetryTopics {
+  /** The consumer groups over which the retry topics of a broker are spread. */
+  readonly groups: number;
+  /** The names of those that there are, of all brokers; those of deleted triggers are kept. */
+  readonly topics: ReadonlySet<string>;
+}
+
+/**
+ * Retry topics in one consumer group. What Kafka keeps of a group, the topics' names once for each member and once
+ * more, has to stay below 1 MB: with names of 60 characters that is 15 processes, or 8,000 topics of one.
+ */
+export const retryTopicsMax = 1_000;
 
 export function fullName({ namespace, name }: { namespace: string; name: string }): string {
   return `${namespace}/${name}`;
@@ -105,6 +120,7 @@ export function plan(request: ApplyRequest, context: PlanContext): Plan {
   for (const document of request.documents) if (document.kind === 'Broker') planBroker(draft, document);
   for (const document of request.documents) if (document.kind === 'Trigger') planTrigger(draft, document);
   if (request.prune) planPrune(draft);
+  refuseTooMany(draft);
   return draft;
 }
 
@@ -253,6 +269,31 @@ function planPrune(draft: Draft): void {
       draft.changes.push(deletion.change);
       draft.revisions.push(deletion);
     }
+  }
+}
+
+/** More retry topics than their groups take: then Kafka refuses the group, and nothing is retried at all. */
+function refuseTooMany({ request, context, revisions, problems }: Draft): void {
+  const { retry, prefix } = context;
+  if (retry === null) return;
+  const topicsMax = retry.groups * retryTopicsMax;
+  const created = revisions.filter(({ change }) => change.kind === 'Trigger' && change.action === 'created');
+  for (const [broker, its] of Map.groupBy(created, (one) => fullName(one.broker))) {
+    const names = brokerTopics(prefix, its[0]?.broker ?? defaultBroker);
+    const isNew = ({ change }: PlannedRevision) => !retry.topics.has(names.retry(change.name));
+    const added = its.filter(isNew);
+    const known = [...retry.topics].filter((topic) => topic.startsWith(names.retryPrefix)).length;
+    const count = known + added.length;
+    if (count <= topicsMax) continue;
+    const first = added[Math.max(0, topicsMax - known)]?.change;
+    const document = request.documents.find(
+      (one) => one.kind === 'Trigger' && first && fullName(one) === fullName(first),
+    );
+    const message =
+      `broker ${broker} would have ${count} retry topics (${known} are there, those of deleted triggers too), and may ` +
+      `have ${topicsMax}: ${retryTopicsMax} for each of their consumer groups; stop every Posthorn and start it with ` +
+      `--retry-groups ${Math.ceil(count / retryTopicsMax)}`;
+    if (document) problems.push(problemAt(document, { field: 'metadata.name', message }));
   }
 }
 

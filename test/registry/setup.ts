@@ -84,7 +84,7 @@ export async function startBrokers(
     prefix = 'posthorn',
   }: { clock?: Clock; logger?: typeof silent; prefix?: string } = {},
 ): Promise<Brokers> {
-  const brokers = await openBrokers({ log, prefix, clock, logger, topicSettings });
+  const brokers = await openBrokers({ log, prefix, clock, logger, topicSettings, retryGroups: 1 });
   t.teardown(() => brokers.close());
   return brokers;
 }
