@@ -10,12 +10,12 @@ import type { CloudEvent } from '../event/event.ts';
 import type { Clock } from '../runtime/clock.ts';
 import { formatShortDuration } from '../runtime/duration.ts';
 import type { Metrics } from '../runtime/metrics.ts';
-import type { LaneReader } from './lane/reader.ts';
+import type { LanePosition } from './lane/reader.ts';
 
 /** A lane that reads the events topics. */
 export interface WatchedLane {
   readonly topics: readonly string[];
-  readonly lane: Pick<LaneReader, 'positions'>;
+  readonly lane: { positions(): readonly Omit<LanePosition, 'isDrained'>[] };
   /** Whose own lane it is; null: the shared one. */
   readonly triggerUid: string | null;
 }

@@ -31,6 +31,11 @@ export class Offsets {
     return Math.min(this.#inFlight.first ?? this.#next, this.#restored.first ?? this.#next);
   }
 
+  /** Whether all that was seen of the log is settled. */
+  get isSettled(): boolean {
+    return this.position === this.#next;
+  }
+
   /** How many records are being delivered. */
   get inFlight(): number {
     return this.#inFlight.size;

@@ -50,18 +50,15 @@ interface LagLabels extends Partial<Record<string, string>> {
   readonly partition: string;
 }
 
-interface Measured {
-  readonly position: number;
-  readonly backlog: number;
-}
-
 /** How much waits in the retry topics of a broker's triggers; only those that this process has. */
 export class BacklogGauge {
   readonly #options: GaugeOptions;
   readonly #broker: string;
   readonly #retryPrefix: string;
-  /** By retry topic, what was found when it was last asked about. */
-  #measured = new Map<string, Measured>();
+  /** Retry topics. */
+  #shown: ReadonlySet<string> = new Set();
+  /** Counts the measures. */
+  #turn = 0;
 
   /** @param broker `namespace/name` */
   constructor(options: GaugeOptions, broker: string, retryPrefix: string) {
@@ -73,23 +70,27 @@ export class BacklogGauge {
   /** @param triggers those that there are, by name @throws what the log throws */
   async measure(lanes: readonly Pick<LaneReader, 'positions'>[], triggers: ReadonlySet<string>): Promise<void> {
     const { log, metrics } = this.#options;
-    const measured = new Map<string, Measured>();
-    for (const { topic, position } of lanes.flatMap((lane) => lane.positions())) {
-      // A topic on which nothing moves and nothing waits is not asked about: there may be thousands.
-      const known = this.#measured.get(topic);
-      const isQuiet = known?.position === position && known.backlog === 0;
-      const backlog = isQuiet ? 0 : Math.max(0, ((await log.ends(topic))[0]?.offset ?? position) - position);
-      measured.set(topic, { position, backlog });
+    const shown = new Set<string>();
+    const positions = lanes.flatMap((lane) => lane.positions());
+    const asked = this.#turn++ % Math.max(positions.length, turnsMin);
+    for (const [index, { topic, position, isDrained }] of positions.entries()) {
       const labels = this.#labelsOf(topic);
-      if (!isQuiet && triggers.has(labels.trigger)) metrics.retryBacklogRecords.set(labels, backlog);
+      if (!triggers.has(labels.trigger)) continue;
+      // Only where something waits is the log asked, for there may be thousands of topics; and of the others one in
+      // turn, since what can't be read is not known to wait.
+      const isAsked = !isDrained || index === asked;
+      const end = isAsked ? ((await log.ends(topic))[0]?.offset ?? position) : position;
+      metrics.retryBacklogRecords.set(labels, Math.max(0, end - position));
+      shown.add(topic);
     }
-    for (const topic of this.#measured.keys()) {
-      if (!measured.has(topic)) metrics.retryBacklogRecords.remove(this.#labelsOf(topic));
-    }
-    this.#measured = measured;
+    for (const topic of this.#shown) if (!shown.has(topic)) metrics.retryBacklogRecords.remove(this.#labelsOf(topic));
+    this.#shown = shown;
   }
 
   #labelsOf(topic: string): { readonly broker: string; readonly trigger: string } {
     return { broker: this.#broker, trigger: topic.slice(this.#retryPrefix.length) };
   }
 }
+
+/** Measures, which are 5 s apart, after which a topic in which nothing seems to wait is asked about again, at least. */
+const turnsMin = 12;

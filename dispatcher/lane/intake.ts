@@ -7,8 +7,8 @@ import { messageOf } from '../../runtime/errors.ts';
 import type { Delivery, Origin } from '../fate.ts';
 import { traceOf } from '../record-headers.ts';
 import { type LaneOptions, originOf } from './lane.ts';
-import type { TakenRecord } from './reader.ts';
 import { SchemaWait } from './schema-wait.ts';
+import type { TakenRecord } from './taken-record.ts';
 
 /** A record of the events topic that is an event. */
 export interface DecodedRecord {

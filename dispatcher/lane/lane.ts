@@ -7,7 +7,8 @@ import type { Clock } from '../../runtime/clock.ts';
 import type { Metrics } from '../../runtime/metrics.ts';
 import type { Origin } from '../fate.ts';
 import type { Pipeline } from '../pipeline.ts';
-import type { LaneReaderOptions, TakenRecord } from './reader.ts';
+import type { LaneReaderOptions } from './reader.ts';
+import type { TakenRecord } from './taken-record.ts';
 import type { WindowLimits } from './window.ts';
 
 /** What every lane of a broker is given. */

@@ -9,7 +9,8 @@ import { delay, isEarly } from './delay.ts';
 import { type DecodedRecord, firstDelivery, Intake } from './intake.ts';
 import { KeyQueues } from './key-queues.ts';
 import { type LaneOptions, reportingOf } from './lane.ts';
-import { LaneReader, type TakenRecord } from './reader.ts';
+import { LaneReader } from './reader.ts';
+import type { TakenRecord } from './taken-record.ts';
 import { giveUpUndecided } from './undecided.ts';
 
 export interface OwnLaneOptions extends LaneOptions {

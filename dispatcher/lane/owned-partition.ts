@@ -16,6 +16,8 @@ export class OwnedPartition implements TopicPartition, WindowPart {
   heldAt: number | null = null;
   /** What is below was settled, or lost, before the partition was ours. */
   readonly #firstOffset: number;
+  /** The end of the log when it was assigned last. */
+  #assignedEnd: number;
   #isRevoked = false;
   /** Settled since the last commit began, by whose bound they count for. */
   #uncommitted: Counts = new Map();
@@ -28,7 +30,13 @@ export class OwnedPartition implements TopicPartition, WindowPart {
     this.topic = assignment.topic;
     this.partition = assignment.partition;
     this.#firstOffset = assignment.offset;
+    this.#assignedEnd = assignment.end;
     this.offsets = new Offsets(assignment, assignment.end);
+  }
+
+  /** Whether nothing waits in it, as far as known without asking the log: all that came is settled. */
+  get isDrained(): boolean {
+    return this.heldAt === null && this.offsets.isSettled && this.offsets.position >= this.#assignedEnd;
   }
 
   /** Another owns the partition by now, or what is known of it here is void. */
@@ -38,6 +46,7 @@ export class OwnedPartition implements TopicPartition, WindowPart {
 
   /** It is ours again, or still, and is offered anew from what is committed. */
   rejoin(assignment: Assignment): void {
+    this.#assignedEnd = assignment.end;
     this.offsets.rejoin(assignment, assignment.end);
     // A commit of the previous owner may land after the join: the owner commits again, whatever has changed.
     this.isDirty = true;

@@ -14,9 +14,9 @@ import type {
 } from '../../broker/log/log.ts';
 import type { Clock, Timer } from '../../runtime/clock.ts';
 import { messageOf } from '../../runtime/errors.ts';
-import type { Hold } from '../fate.ts';
 import type { RepeatBound } from '../repeat-bound.ts';
 import { type Committed, OwnedPartition } from './owned-partition.ts';
+import { Taken, type TakenRecord } from './taken-record.ts';
 import { Window, type WindowLimits } from './window.ts';
 
 /**
@@ -35,6 +35,8 @@ export class LaneReader {
   #committing: Promise<void> = Promise.resolve();
   #commitTimer: (Timer & { readonly ms: number }) | undefined;
   #settledSinceCommit = 0;
+  /** Whether a partition was held since what was handed out is enough for now. */
+  #wasEnough = false;
   /** Whether attempts have to wait until what has settled is committed. */
   #isCommitWaitedFor = false;
   /** Between two consumers: what the first gives up, the second is expected to get back. */
@@ -111,11 +113,12 @@ export class LaneReader {
   }
 
   /** The position of each partition that this process owns. */
-  positions(): (TopicPartition & { readonly position: number })[] {
-    return [...this.#partitions.values()].map(({ topic, partition, offsets }) => ({
+  positions(): LanePosition[] {
+    return [...this.#partitions.values()].map(({ topic, partition, offsets, isDrained }) => ({
       topic,
       partition,
       position: offsets.position,
+      isDrained,
     }));
   }
 
@@ -170,9 +173,7 @@ export class LaneReader {
     let taken = 0;
     for (const record of batch.records) {
       owned.offsets.passed(record.offset);
-      const isRoom =
-        owned.offsets.hasRoomFor(record.offset) && this.#window.hasRoomFor(owned, this.#recordsMaxOf(owned));
-      if (!isRoom || this.#draining || this.#options.wantsMore?.() === false) {
+      if (!this.#mayTake(owned, record.offset)) {
         this.#hold(owned, record.offset);
         return taken;
       }
@@ -184,6 +185,14 @@ export class LaneReader {
     owned.offsets.passed(batch.nextOffset);
     this.#passed(owned);
     return taken;
+  }
+
+  #mayTake(owned: OwnedPartition, offset: number): boolean {
+    if (this.#draining || !owned.offsets.hasRoomFor(offset)) return false;
+    if (!this.#window.hasRoomFor(owned, this.#recordsMaxOf(owned))) return false;
+    const isEnough = this.#options.wantsMore?.() === false;
+    if (isEnough) this.#wasEnough = true;
+    return !isEnough;
   }
 
   #lost(range: LostRange): void {
@@ -227,7 +236,7 @@ export class LaneReader {
 
   #resume(owned: OwnedPartition): void {
     if (this.#draining) return;
-    if (this.#window.isRelieved && this.#window.wasFull) this.#resumeAll();
+    if (this.#window.isRelieved && (this.#window.wasFull || this.#wasEnough)) this.#resumeAll();
     else if (!owned.isRevoked && this.#mayResume(owned)) this.#release([owned]);
   }
 
@@ -236,8 +245,11 @@ export class LaneReader {
     if (!this.#draining) this.#release([...this.#partitions.values()].filter((owned) => this.#mayResume(owned)));
   }
 
+  /** Those, too, that have nothing in flight by whose end they would be resumed. */
   #resumeAll(): void {
+    if (this.#options.wantsMore?.() === false) return;
     this.#window.wasFull = false;
+    this.#wasEnough = false;
     this.#release([...this.#partitions.values()].filter((owned) => this.#mayResume(owned)));
   }
 
@@ -335,51 +347,10 @@ export interface LaneReaderOptions {
   readonly onCommitted?: (committed: readonly Committed[]) => void;
 }
 
-/** A record that was handed out; it holds its place in the window until it is settled or dropped. */
-export interface TakenRecord extends TopicPartition, Hold {
-  readonly record: LogRecord;
-}
-
-type OnFinished = (owned: OwnedPartition, record: LogRecord, settledFor: readonly RepeatBound[] | null) => void;
-
-/** Settles or is dropped once: the first says which. */
-class Taken implements TakenRecord {
-  readonly record: LogRecord;
-  readonly #owned: OwnedPartition;
-  readonly #onFinished: OnFinished;
-  #isDone = false;
-
-  constructor(owned: OwnedPartition, record: LogRecord, onFinished: OnFinished) {
-    this.record = record;
-    this.#owned = owned;
-    this.#onFinished = onFinished;
-  }
-
-  get topic(): string {
-    return this.#owned.topic;
-  }
-
-  get partition(): number {
-    return this.#owned.partition;
-  }
-
-  get isRevoked(): boolean {
-    return this.#owned.isRevoked;
-  }
-
-  settle(...bounds: readonly RepeatBound[]): void {
-    this.#finish(bounds);
-  }
-
-  drop(): void {
-    this.#finish(null);
-  }
-
-  #finish(settledFor: readonly RepeatBound[] | null): void {
-    if (this.#isDone) return;
-    this.#isDone = true;
-    this.#onFinished(this.#owned, this.record, settledFor);
-  }
+export interface LanePosition extends TopicPartition {
+  readonly position: number;
+  /** Whether nothing waits there, as far as known without asking the log. */
+  readonly isDrained: boolean;
 }
 
 function keyOf({ topic, partition }: TopicPartition): string {

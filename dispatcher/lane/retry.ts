@@ -6,7 +6,8 @@ import { fromRetryRecord, type RetryItem } from '../retry.ts';
 import { isDelayed } from './delay.ts';
 import { type LaneOptions, originOf, reportingOf } from './lane.ts';
 import type { Committed } from './owned-partition.ts';
-import { LaneReader, type TakenRecord } from './reader.ts';
+import { LaneReader } from './reader.ts';
+import type { TakenRecord } from './taken-record.ts';
 import { type WaitingItem, WaitingTopic } from './waiting-topic.ts';
 
 export interface RetryLaneOptions extends LaneOptions {

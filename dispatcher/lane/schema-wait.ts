@@ -2,7 +2,7 @@ import type { JudgeEvent, Verdict } from '../../broker/schema/rules.ts';
 import type { CloudEvent } from '../../event/event.ts';
 import { sleep } from '../../runtime/clock.ts';
 import type { LaneOptions } from './lane.ts';
-import type { TakenRecord } from './reader.ts';
+import type { TakenRecord } from './taken-record.ts';
 
 /** While a schema is not to be had it is asked for this often; a registry is asked less often. */
 const lookAgainMs = 1_000;

@@ -3,14 +3,16 @@ import type { StartAt } from '../../broker/log/log.ts';
 import { groupAt } from '../../broker/trigger/lane-spans.ts';
 import type { Trigger } from '../../broker/trigger/trigger.ts';
 import type { Timer } from '../../runtime/clock.ts';
-import type { Delivery, Hold } from '../fate.ts';
+import type { Hold } from '../fate.ts';
 import type { TriggerLimit } from '../limit.ts';
 import type { RepeatBound } from '../repeat-bound.ts';
 import { delay, isEarly } from './delay.ts';
-import { type DecodedRecord, firstDelivery, Intake } from './intake.ts';
+import { type DecodedRecord, Intake } from './intake.ts';
 import { type LaneOptions, reportingOf } from './lane.ts';
-import { LaneReader, type TakenRecord } from './reader.ts';
+import { MatchedRecords } from './matched-records.ts';
+import { LaneReader } from './reader.ts';
 import { Spills } from './spills.ts';
+import type { TakenRecord } from './taken-record.ts';
 import { giveUpUndecided } from './undecided.ts';
 
 export interface SharedLaneOptions extends LaneOptions {
@@ -25,9 +27,10 @@ export interface SharedLaneOptions extends LaneOptions {
  *   take -> decode -> match (while the registry is fresh) -> sift -> place: the trigger's limit, or its retry topic
  *
  * Deliveries are placed in the order of the log. A trigger that can't take more holds the lane back, or fills the
- * window with what waits for its turn; once another trigger has been idle for 50 ms and would wait, the deliveries of
- * the busy one go to its retry topic, those included that wait for their turn, until it is idle itself. Those of an
- * event whose `deliverat` is still to come go there at once.
+ * window with what waits for its turn. Where idle ones wait for it, or may, the deliveries of the busy one go to its
+ * retry topic, those included that wait for their turn, until it is idle itself: once the lane has stood still for
+ * 50 ms, or has moved on too slowly (see Patience). Those of an event whose `deliverat` is still to come go there at
+ * once.
  */
 export class SharedLane {
   readonly #options: SharedLaneOptions;
@@ -37,14 +40,25 @@ export class SharedLane {
   /** Uids of triggers whose deliveries go to their retry topic until they are idle. */
   readonly #spilling = new Set<string>();
   readonly #spills: Spills;
-  /** The trigger that the lane waits for since no more of it may be on the way to its retry topic. */
-  #stalledBy: string | undefined;
-  /** On the monotonic clock: since when a delivery is held although others could go on. */
+  /** The trigger that the lane waits for since no more of it may be on the way to its retry topic; since when. */
+  #stall: { readonly uid: string; readonly sinceMs: number; isTold: boolean } | undefined;
+  /** On the monotonic clock: since when nothing was placed, while something is held or the window is full. */
   #heldSinceMs: number | undefined;
   #holdTimer: Timer | undefined;
+  /** On the monotonic clock: when it is due. */
+  #lookDueMs = 0;
+  /** Whether the last look came late, and is not one. */
+  #wasLate = false;
   #isPlacing = false;
-  /** Whether the reader is held back since enough waits to be placed. */
-  #isAhead = false;
+  /** Since when a trigger gave way last, by its uid, on the monotonic clock. */
+  readonly #gaveWay = new Map<string, number>();
+  /** Records taken from the log, and how many they were when a stretch of looking at the lane began. */
+  #taken = 0;
+  #stretch: { readonly sinceMs: number; readonly taken: number } | undefined;
+  /** Whether the lane went on too slowly in the last stretch. */
+  #isSlow = false;
+  /** The reader is held back since so much waits to be placed; null: it is not. */
+  #aheadOf: number | null = null;
   /** One function, so that a limit calls it once however often it was asked to. */
   readonly #placeAgain = (): void => this.#place();
   readonly #closing = new AbortController();
@@ -52,14 +66,17 @@ export class SharedLane {
   constructor(options: SharedLaneOptions) {
     this.#options = options;
     const { log, group, startAt, clock, logger, window } = options;
-    this.#spills = new Spills(window);
+    this.#spills = new Spills(window, this.#placeAgain);
     // An event that a trigger might want, of which nothing can be read, is not settled as if nobody wanted it.
     const knowsAll = () => options.registry.snapshot().unreadable.size === 0;
     this.#intake = new Intake(options, (events) => this.#match(events), knowsAll);
     this.#reader = new LaneReader({
       ...{ log, group, startAt, clock, logger, window },
       wantsMore: () => this.#wantsMore(),
-      onRecord: (taken) => this.#intake.receive(taken),
+      onRecord: (taken) => {
+        this.#taken++;
+        this.#intake.receive(taken);
+      },
       onRevoked: () => this.#dropRevoked(),
       onHeld: () => this.#lookAgain(),
       ...reportingOf(options, group, () => this.#triggerNames()),
@@ -109,7 +126,7 @@ export class SharedLane {
     if (isEarly(decoded, this.#options.clock)) {
       for (const trigger of passed) delay(this.#options, decoded, trigger, hold);
     } else if (passed.length > 0) {
-      this.#matched.push(decoded, passed, hold);
+      this.#matched.push({ decoded, triggers: passed, hold, sinceMs: this.#options.clock.monotonic() });
     }
   }
 
@@ -118,28 +135,36 @@ export class SharedLane {
     return [...triggers.values()].filter(({ lane }) => lane === 'shared').map(({ name }) => name);
   }
 
-  /** Places deliveries until one must wait. */
-  #place(): void {
+  /**
+   * Places deliveries until one must wait.
+   * @param isLook whether it is to be asked if others have waited for too long
+   */
+  #place(isLook = false): void {
     // A delivery that begins at once tells that there is room, from within its placing.
     if (this.#isPlacing) return;
     this.#isPlacing = true;
     for (let next = this.#matched.next(); next; next = this.#matched.next()) {
-      if (this.#closing.signal.aborted || !this.#placeNext(next)) break;
+      if (this.#closing.signal.aborted || !this.#placeNext(next, isLook)) break;
     }
     this.#isPlacing = false;
-    if (this.#isAhead && this.#wantsMore()) this.#reader.resumeHeld();
+    this.#readOn();
   }
 
-  /** Who reads on finds work for other triggers. Where there are none, what waits to be placed is only memory. */
+  /** Who reads on finds work for other triggers, but what waits to be placed is memory. */
   #wantsMore(): boolean {
     const isAlone = this.#options.registry.snapshot().triggers.size === 1;
-    this.#isAhead = isAlone && this.#matched.size >= (this.#isAhead ? aheadRecords / 2 : aheadRecords);
-    return !this.#isAhead;
+    const most = isAlone ? aheadRecords.alone : aheadRecords.besideOthers;
+    this.#aheadOf = this.#matched.size >= (this.#aheadOf === most ? most / 2 : most) ? most : null;
+    return this.#aheadOf === null;
+  }
+
+  #readOn(): void {
+    if (this.#aheadOf !== null && this.#wantsMore()) this.#reader.resumeHeld();
   }
 
   /** Takes the next that waits, which is one of this trigger, to where it goes on; false where it has to wait. */
-  #placeNext(trigger: Trigger): boolean {
-    const { pipeline } = this.#options;
+  #placeNext(trigger: Trigger, isLook: boolean): boolean {
+    const { pipeline, clock } = this.#options;
     const limit = pipeline.limits.of(trigger);
     if (limit.isIdle) this.#spilling.delete(trigger.uid);
     if (this.#spilling.has(trigger.uid)) return this.#spillNext(trigger);
@@ -149,7 +174,8 @@ export class SharedLane {
       pipeline.deliver(delivery, hold, 'shared');
       return true;
     }
-    if (this.#mustGiveWay(trigger)) {
+    this.#heldSinceMs ??= clock.monotonic();
+    if (isLook && this.#mustGiveWay(trigger)) {
       this.#spillWaiting(trigger.uid, limit);
       return this.#spillNext(trigger);
     }
@@ -166,7 +192,7 @@ export class SharedLane {
       this.#lookAgain();
       return false;
     }
-    this.#stalledBy = undefined;
+    this.#stall = undefined;
     const { delivery, hold } = this.#matched.take(trigger);
     pipeline.spill(delivery, this.#spills.holdOf(delivery, hold));
     return true;
@@ -175,16 +201,22 @@ export class SharedLane {
   /** From now on the trigger's deliveries go to its retry topic, first those that wait for their turn. */
   #spillWaiting(uid: string, limit: TriggerLimit): void {
     this.#spilling.add(uid);
+    const nowMs = this.#options.clock.monotonic();
+    for (const [one, atMs] of this.#gaveWay) if (nowMs - atMs >= againMs) this.#gaveWay.delete(one);
+    this.#gaveWay.set(uid, nowMs);
     if (!this.#spills.hasRoomFor(uid)) return;
     for (const { delivery, hold } of limit.takeOut(({ lane }) => lane === 'shared')) {
       this.#options.pipeline.spill(delivery, this.#spills.holdOf(delivery, hold));
     }
   }
 
+  /** For less than a look it is worth no word: appends take their time. */
   #tellStall({ uid, name }: Trigger): void {
-    if (this.#stalledBy === uid) return;
-    this.#stalledBy = uid;
-    const { logger, metrics, registry, group } = this.#options;
+    const { logger, metrics, registry, group, clock } = this.#options;
+    const nowMs = clock.monotonic();
+    if (this.#stall?.uid !== uid) this.#stall = { uid, sinceMs: nowMs, isTold: false };
+    if (this.#stall.isTold || nowMs - this.#stall.sinceMs < lookMs) return;
+    this.#stall.isTold = true;
     metrics.trigger(`${registry.name.namespace}/${registry.name.name}`, name).laneStalled();
     logger.warn(
       { group, trigger: name },
@@ -195,6 +227,7 @@ export class SharedLane {
   /** The window may be full of what waits for its turn, with nothing to be placed: the busiest triggers give way. */
   #relieveWindow(): void {
     if (!this.#reader.isHeld || this.#matched.next() || this.#closing.signal.aborted) return;
+    this.#heldSinceMs ??= this.#options.clock.monotonic();
     this.#lookAgain();
     if (!this.#mustGiveWay()) return;
     let tooMany = this.#reader.unsettled - this.#options.window.recordsMax / 2;
@@ -214,37 +247,59 @@ export class SharedLane {
     const { clock } = this.#options;
     const heldMs = this.#heldSinceMs === undefined ? 0 : clock.monotonic() - this.#heldSinceMs;
     // One that is over already, as where nothing can be left to a retry topic, is looked at as often as any.
-    this.#holdTimer = clock.setTimer(this.#look, heldMs < holdMs ? Math.max(1, holdMs - heldMs) : holdMs);
+    this.#lookIn(heldMs < lookMs ? Math.max(1, lookMs - heldMs) : lookMs);
+  }
+
+  #lookIn(delayMs: number): void {
+    const { clock } = this.#options;
+    this.#lookDueMs = clock.monotonic() + delayMs;
+    this.#holdTimer = clock.setTimer(this.#look, delayMs);
   }
 
   readonly #look = (): void => {
+    // Not the subscriber was slow but this process was busy, and answers may be there that were not read yet.
+    this.#wasLate = !this.#wasLate && this.#options.clock.monotonic() - this.#lookDueMs > lateMs;
+    if (this.#wasLate) {
+      this.#lookIn(1);
+      return;
+    }
     this.#holdTimer = undefined;
-    this.#place();
+    this.#measure();
+    this.#place(true);
     this.#relieveWindow();
+    if (this.#holdTimer === undefined) this.#stretch = undefined;
   };
+
+  #measure(): void {
+    const nowMs = this.#options.clock.monotonic();
+    this.#stretch ??= { sinceMs: nowMs, taken: this.#taken };
+    const { sinceMs, taken } = this.#stretch;
+    const isOver = nowMs - sinceMs >= patienceOfUnknown.movesMs;
+    this.#isSlow = isOver && this.#taken - taken < aheadRecords.besideOthers;
+    if (isOver && !this.#isSlow) this.#stretch = undefined;
+  }
 
   /** Whether others have been waiting for so long that this busy trigger, or whichever is busy, has to give way. */
   #mustGiveWay(busy?: Trigger): boolean {
-    if (!this.#doOthersWait(busy)) {
-      this.#heldSinceMs = undefined;
-      return false;
-    }
     const nowMs = this.#options.clock.monotonic();
-    this.#heldSinceMs ??= nowMs;
-    return nowMs - this.#heldSinceMs >= holdMs;
+    const standsMs = nowMs - (this.#heldSinceMs ?? nowMs);
+    const waitedMs = nowMs - (this.#matched.sinceMs ?? nowMs);
+    const gaveWayMs = (busy && this.#gaveWay.get(busy.uid)) ?? Number.NEGATIVE_INFINITY;
+    const isAgain = nowMs - gaveWayMs < againMs;
+    const { standsMs: knownMs } = patienceOfKnown;
+    const isOver = standsMs >= knownMs || waitedMs >= (isAgain ? knownMs : patienceOfKnown.movesMs);
+    if (isOver && this.#isAnyIdle(this.#matched.triggers, busy)) return true;
+    // Behind what is read ahead there may be an event for any of them.
+    if (!this.#reader.isHeld) return false;
+    const mayWait = isAgain ? isOver : standsMs >= patienceOfUnknown.standsMs || this.#isSlow;
+    return mayWait && this.#isAnyIdle(this.#options.registry.snapshot().triggers, busy);
   }
 
-  /**
-   * Whether a delivery of an idle trigger stands behind the held one, or may, where the window ends. A trigger that
-   * still has deliveries of its own waiting loses nothing by it.
-   */
-  #doOthersWait(busy?: Trigger): boolean {
-    const { pipeline, registry } = this.#options;
-    const triggers = this.#reader.isHeld ? registry.snapshot().triggers : this.#matched.triggers;
-    // It is asked for each delivery, and most triggers are alone.
-    if (triggers.size === 1 && busy !== undefined && triggers.has(busy.uid)) return false;
+  /** Whether one of them, other than the busy one, has nothing to do. One that still has deliveries loses nothing. */
+  #isAnyIdle(triggers: ReadonlyMap<string, Trigger>, busy?: Trigger): boolean {
+    const { limits } = this.#options.pipeline;
     for (const trigger of triggers.values()) {
-      if (trigger.uid !== busy?.uid && trigger.lane === 'shared' && pipeline.limits.isIdle(trigger)) return true;
+      if (trigger.uid !== busy?.uid && trigger.lane === 'shared' && limits.isIdle(trigger)) return true;
     }
     return false;
   }
@@ -253,117 +308,52 @@ export class SharedLane {
     this.#intake.dropRevoked();
     this.#matched.dropRevoked();
     this.#options.pipeline.dropRevoked();
+    this.#heldSinceMs = undefined;
+    this.#readOn();
   }
 }
 
-/** Of a trigger that is alone: at 50,000 deliveries a second what is read for the next 40 ms. */
-const aheadRecords = 2_048;
+/**
+ * Events that may wait to be placed, 6 to 9 KB each with all that is made of them. Of a trigger that is alone: at 50,000
+ * deliveries a second what is read for the next 40 ms. Beside others: so far it is seen if one of them has to wait.
+ */
+const aheadRecords = { alone: 2_048, besideOthers: 4_096 } as const;
 
-/** How long a busy trigger may hold back others that have room: the design's 50 ms. */
-const holdMs = 50;
-
-interface Placeable {
-  readonly delivery: Delivery;
-  readonly hold: Hold;
+/** How long a busy trigger may hold back others that have room, in milliseconds. */
+interface Patience {
+  /** Where nothing was placed meanwhile. */
+  readonly standsMs: number;
+  /** Where the lane moves on. */
+  readonly movesMs: number;
 }
 
-interface MatchedRecord {
-  readonly decoded: DecodedRecord;
-  readonly triggers: readonly Trigger[];
-  readonly hold: Hold;
-}
+/**
+ * Others of which a delivery is seen to wait: the design's 50 ms; where the lane moves on, what is held first may have
+ * waited for a second.
+ */
+const patienceOfKnown: Patience = { standsMs: 50, movesMs: 1_000 };
 
-/** Deliveries that wait to be placed, in the order of the log. */
-class MatchedRecords {
-  #records: MatchedRecord[] = [];
-  /** Index of the first record that waits, and of its first trigger that waits. */
-  #record = 0;
-  #trigger = 0;
-  /** By uid: how many deliveries wait. */
-  readonly #waiting = new Map<string, number>();
-  readonly #triggers = new Map<string, Trigger>();
+/**
+ * Others of which one may stand behind all that is read ahead: where the lane moves on it has to take as many records in
+ * so long as are read ahead, which is 1,400 a second.
+ *
+ * To give way means to copy all that comes of the busy trigger to its retry topic until it is idle, which is twice the
+ * work: a backlog should not come to that because its subscriber, or the machine, paused for a moment, or because this
+ * process has just started, when it delivers 2,000 a second. Who is faster than that has gone by soon.
+ */
+const patienceOfUnknown: Patience = { standsMs: 1_000, movesMs: 3_000 };
 
-  /** @param hold that the deliveries to the triggers share */
-  push(decoded: DecodedRecord, triggers: readonly Trigger[], hold: Hold): void {
-    this.#add({ decoded, triggers, hold }, 0);
-  }
+/**
+ * Who gave way in this time does so again as soon as others have waited for 50 ms. It may be idle for a moment while what
+ * it left to its retry topic waits in another process.
+ */
+const againMs = 30_000;
 
-  /** @param placed how many of its deliveries don't wait any more */
-  #add(record: MatchedRecord, placed: number): void {
-    this.#records.push(record);
-    for (const [index, trigger] of record.triggers.entries()) {
-      if (index < placed) continue;
-      const waiting = this.#waiting.get(trigger.uid) ?? 0;
-      if (waiting === 0) this.#triggers.set(trigger.uid, trigger);
-      this.#waiting.set(trigger.uid, waiting + 1);
-    }
-  }
+/** A lane that stands still is looked at so often, in milliseconds. */
+const lookMs = patienceOfKnown.standsMs;
 
-  /** Records of which a delivery waits. */
-  get size(): number {
-    return this.#records.length - this.#record;
-  }
-
-  /** The trigger of the delivery that is next. */
-  next(): Trigger | undefined {
-    return this.#records[this.#record]?.triggers[this.#trigger];
-  }
-
-  /** Removes the delivery that is next, which is to this trigger. */
-  take(trigger: Trigger): Placeable {
-    const record = this.#records[this.#record];
-    if (record === undefined || record.triggers[this.#trigger] !== trigger) throw new Error('it is not the next');
-    const waiting = this.#waiting.get(trigger.uid) ?? 0;
-    if (waiting > 1) this.#waiting.set(trigger.uid, waiting - 1);
-    else {
-      this.#waiting.delete(trigger.uid);
-      this.#triggers.delete(trigger.uid);
-    }
-    this.#trigger++;
-    if (this.#trigger === record.triggers.length) this.#nextRecord();
-    return { hold: record.hold, delivery: firstDelivery(record.decoded, trigger) };
-  }
-
-  #nextRecord(): void {
-    this.#trigger = 0;
-    this.#record++;
-    // Compacts now and then: removing at the front of a long array each time would cost its length.
-    if (this.#record < 1_024 && this.#record < this.#records.length) return;
-    this.#records = this.#records.slice(this.#record);
-    this.#record = 0;
-  }
-
-  /** By uid: the triggers of the deliveries that wait. */
-  get triggers(): ReadonlyMap<string, Trigger> {
-    return this.#triggers;
-  }
-
-  dropAll(): void {
-    this.#keep(() => false);
-  }
-
-  /** Drops the records that are another's by now. */
-  dropRevoked(): void {
-    this.#keep(({ decoded }) => !decoded.taken.isRevoked);
-  }
-
-  #keep(isKept: (record: MatchedRecord) => boolean): void {
-    const waiting = this.#records.slice(this.#record);
-    const [first] = waiting;
-    // Of the first record some deliveries may be placed already.
-    const placed = first && isKept(first) ? this.#trigger : 0;
-    this.#records = [];
-    this.#record = 0;
-    this.#trigger = 0;
-    this.#waiting.clear();
-    this.#triggers.clear();
-    for (const record of waiting) {
-      if (!isKept(record)) record.decoded.taken.drop();
-      else this.#add(record, record === first ? placed : 0);
-    }
-    this.#trigger = placed;
-  }
-}
+/** A look that comes so late says nothing about subscribers. */
+const lateMs = 10;
 
 /** The record settles when all its deliveries have, and is dropped when one of them is. */
 function shareHold(taken: TakenRecord, deliveries: number): Hold {

@@ -7,19 +7,31 @@ import type { Delivery, Hold } from '../fate.ts';
 export class Spills {
   readonly #recordsMax: number;
   readonly #bytesMax: number;
+  readonly #onRoom: () => void;
   /** By the trigger's uid. */
   readonly #underWay = new Map<string, { records: number; bytes: number }>();
+  /** Uids for which there was no room. */
+  readonly #refused = new Set<string>();
 
-  /** @param window what the lane may hold in all */
-  constructor({ recordsMax, bytesMax }: { readonly recordsMax: number; readonly bytesMax: number }) {
+  /**
+   * @param window what the lane may hold in all
+   * @param onRoom called where there was no room for a trigger and half of its part is free again
+   */
+  constructor(
+    { recordsMax, bytesMax }: { readonly recordsMax: number; readonly bytesMax: number },
+    onRoom: () => void,
+  ) {
     this.#recordsMax = recordsMax * triggerShare;
     this.#bytesMax = bytesMax * triggerShare;
+    this.#onRoom = onRoom;
   }
 
   /** Whether the trigger's part is not full. */
   hasRoomFor(uid: string): boolean {
     const underWay = this.#underWay.get(uid);
-    return !underWay || (underWay.records < this.#recordsMax && underWay.bytes < this.#bytesMax);
+    const hasRoom = !underWay || (underWay.records < this.#recordsMax && underWay.bytes < this.#bytesMax);
+    if (!hasRoom) this.#refused.add(uid);
+    return hasRoom;
   }
 
   /** Counts the delivery until its hold is settled or dropped. @returns the hold to be used from now on */
@@ -34,18 +46,20 @@ export class Spills {
       underWay.records--;
       underWay.bytes -= bytes;
       if (underWay.records === 0) this.#underWay.delete(uid);
+      const isHalfFree = underWay.records <= this.#recordsMax / 2 && underWay.bytes <= this.#bytesMax / 2;
+      if (isHalfFree && this.#refused.delete(uid)) this.#onRoom();
     };
     return {
       get isRevoked() {
         return hold.isRevoked;
       },
       settle() {
-        done();
         hold.settle();
+        done();
       },
       drop() {
-        done();
         hold.drop();
+        done();
       },
     };
   }

@@ -1,6 +1,6 @@
 import TinyQueue from 'tinyqueue';
 import type { RetryItem } from '../retry.ts';
-import type { TakenRecord } from './reader.ts';
+import type { TakenRecord } from './taken-record.ts';
 
 export interface WaitingItem {
   readonly item: RetryItem;

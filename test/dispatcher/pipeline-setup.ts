@@ -43,6 +43,8 @@ export function startPipeline(
   /** Of other brokers, by `namespace/name`. */
   const others = new Map<string, Registry>();
   const answers = new Map<string, Outcome | Promise<Outcome>>();
+  /** By URL: what makes the answer of each attempt. */
+  const answering = new Map<string, () => Promise<Outcome>>();
   let refuse: (topic: string, record: NewRecord) => Error | undefined = () => undefined;
   const byUid = new Map(triggers.map((trigger) => [trigger.uid, trigger]));
   const snapshot = {
@@ -70,7 +72,7 @@ export function startPipeline(
   const deliverer: Deliverer = {
     attempt: async (delivery, url, hops) => {
       attempts.push({ url, delivery, hops });
-      return answer(answers.get(url) ?? answered(200));
+      return answer(answering.get(url)?.() ?? answers.get(url) ?? answered(200));
     },
     attemptBatch: async (batch, url, isRevoked) => {
       batches.push(batch);
@@ -104,6 +106,9 @@ export function startPipeline(
   });
   return {
     ...{ pipeline, clock, cut, appended, attempts, batches, answers, others, snapshot, lines, metrics },
+    answerEach(url: string, by: () => Promise<Outcome>): void {
+      answering.set(url, by);
+    },
     answerBatches(by: typeof answerBatch): void {
       answerBatch = by;
     },

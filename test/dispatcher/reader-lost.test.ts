@@ -1,6 +1,7 @@
 import t from 'tap';
 import type { LostRange } from '../../broker/log/log.ts';
-import { LaneReader, type TakenRecord } from '../../dispatcher/lane/reader.ts';
+import { LaneReader } from '../../dispatcher/lane/reader.ts';
+import type { TakenRecord } from '../../dispatcher/lane/taken-record.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 import { logRecord, ScriptedLog } from '../support/scripted-log.ts';
 import { silent } from '../support/silent.ts';

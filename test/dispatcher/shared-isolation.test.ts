@@ -4,6 +4,7 @@ import type { Trigger } from '../../broker/trigger/trigger.ts';
 import type { Outcome } from '../../dispatcher/fate.ts';
 import { SharedLane } from '../../dispatcher/lane/shared.ts';
 import { toRecord } from '../../event/kafka.ts';
+import { sleep } from '../../runtime/clock.ts';
 import { testEvent, testTrigger } from '../support/events.ts';
 import { LaneDouble } from '../support/lane-double.ts';
 import { asLogRecord } from '../support/scripted-log.ts';
@@ -16,8 +17,8 @@ function triggerNamed(name: string, settings: Partial<Trigger> = {}): Trigger {
 }
 
 /** A shared lane on a pipeline of its own: a window of 1,000 records, and 50 events a trigger that wait. */
-async function startLane(triggers: readonly Trigger[]) {
-  const pipe = startPipeline(triggers, { waitingEventsMax: 50 });
+async function startLane(triggers: readonly Trigger[], { waitingEventsMax = 50 } = {}) {
+  const pipe = startPipeline(triggers, { waitingEventsMax });
   const double = new LaneDouble(triggers);
   const lines: Record<string, unknown>[] = [];
   const options = {
@@ -97,6 +98,77 @@ t.test(
     t.same(lane.spilled(healthy), []);
   },
 );
+
+/** Lets each attempt of the trigger take so long; 8 at once, spread evenly, so that it never stands still. */
+function answerIn(lane: Awaited<ReturnType<typeof startLane>>, trigger: Trigger, ms: number): void {
+  let count = 0;
+  lane.pipe.answerEach(trigger.subscriberUri, async () => {
+    // The first ones are spread, and those that follow keep the distance.
+    await sleep(lane.clock, count < 8 ? (ms / 8) * count++ : ms);
+    return answered(200);
+  });
+}
+
+t.test('a trigger that is slow, but never stands still, holds a healthy one back for a second at most', async (t) => {
+  const lane = await startLane([healthy, busy]);
+  // 80 a second go out, 500 come in.
+  answerIn(lane, busy, 100);
+  const late: number[] = [];
+  for (let passed = 0; passed < 4_000; passed += 10) {
+    lane.append(...Array.from({ length: 5 }, () => 'busy'), 'healthy');
+    await lane.pass(10);
+    late.push(10 * (offsetsOf(lane.log, 'healthy').length - lane.attempted(healthy).length));
+  }
+  t.ok(Math.max(...late) <= 1_050, `${Math.max(...late)} ms at most`);
+  t.ok(lane.attempted(busy).length > 200, 'while it goes on by itself');
+});
+
+t.test('nor for much more than three where the healthy one stands behind all that is read ahead', async (t) => {
+  const lane = await startLane([healthy, busy]);
+  answerIn(lane, busy, 100);
+  lane.append(...Array.from({ length: 1_500 }, () => 'busy'), 'healthy');
+  await lane.pass(2_900);
+  t.same(lane.spilled(busy), []);
+  await lane.pass(200);
+  t.same(lane.attempted(healthy), ['1500']);
+});
+
+t.test('nor where all that the window holds waits for its turn already', async (t) => {
+  const lane = await startLane([healthy, busy], { waitingEventsMax: 2_000 });
+  answerIn(lane, busy, 100);
+  lane.append(...Array.from({ length: 1_500 }, () => 'busy'), 'healthy');
+  await lane.pass(3_200);
+  t.same(lane.attempted(healthy), ['1500']);
+});
+
+t.test('who gave way a moment ago does so again once others have waited for 50 ms', async (t) => {
+  const lane = await startLane([healthy, busy]);
+  answerIn(lane, busy, 100);
+  const waited: number[] = [];
+  for (let round = 0; round < 3; round++) {
+    lane.append(...Array.from({ length: 200 }, () => 'busy'), 'healthy');
+    let ms = 0;
+    for (; lane.attempted(healthy).length === round; ms += 10) await lane.pass(10);
+    waited.push(ms);
+    // It has no retry lane here, as in a process that does not own its retry topic, and so is idle soon.
+    while (!lane.pipe.pipeline.limits.isIdle(busy)) await lane.pass(10);
+  }
+  t.same(waited, [1_000, 50, 50]);
+});
+
+t.test('what waits of a trigger that is fast is not copied, though there are others', async (t) => {
+  const fast = triggerNamed('fast', { maxInFlight: 24 });
+  const lane = await startLane([healthy, fast]);
+  // A window goes by in half a second.
+  lane.pipe.answerEach(fast.subscriberUri, async () => {
+    await sleep(lane.clock, 10);
+    return answered(200);
+  });
+  lane.append(...Array.from({ length: 10_000 }, () => 'fast'));
+  await lane.pass(5_000);
+  t.same(lane.spilled(fast), []);
+  t.equal(lane.attempted(fast).length, 10_000);
+});
 
 t.test('what waits for its turn goes to the retry topic with the rest, first', async (t) => {
   const lane = await startLane([healthy, busy]);
@@ -197,7 +269,7 @@ t.test(
     await lane.pass(30);
     lane.hang(busy);
     resolve(answered(200));
-    await lane.pass(500);
+    await lane.pass(1_100);
     t.same(lane.attempted(healthy), ['1500']);
   },
 );

@@ -131,12 +131,13 @@ t.test('of a trigger that is alone, what waits to be placed is read only as far 
   t.equal(lane.script.paused.size, 0);
 });
 
-t.test('beside other triggers all that the window holds is read: there may be events for them', async (t) => {
+t.test('beside other triggers more is read, twice as much: there may be events for them', async (t) => {
   const lane = await startLane([busy, idle], { window: wideWindow });
   lane.setFull(busy, true);
-  for (let count = 0; count < 3_000; count++) lane.offer('event', 'busy');
+  for (let count = 0; count < 4_095; count++) lane.offer('event', 'busy');
   t.equal(lane.script.paused.size, 0);
   lane.offer('wanted', 'idle');
+  t.equal(lane.offer('later', 'idle'), 0);
   await lane.clock.advance(50);
   t.match(lane.delivered, [{ id: 'wanted' }]);
 });
@@ -180,6 +181,23 @@ t.test('once others have waited for 50 ms, a busy trigger leaves its deliveries 
     ['2', '4'],
     'until it is relieved',
   );
+});
+
+t.test('a look that comes late, as this process was busy, waits for the answers that came meanwhile', async (t) => {
+  for (const hasAnswered of [true, false]) {
+    const lane = await startLane([busy, idle]);
+    const setTimer = lane.clock.setTimer.bind(lane.clock);
+    lane.clock.setTimer = (callback, delayMs) => setTimer(callback, delayMs === 50 ? 80 : delayMs);
+    lane.setFull(busy, true);
+    lane.offer('1', 'busy');
+    lane.offer('2', 'idle');
+    await lane.clock.advance(80);
+    t.same(lane.spilled, []);
+    if (hasAnswered) lane.setFull(busy, false);
+    await lane.clock.advance(1);
+    t.equal(lane.spilled.length, hasAnswered ? 0 : 1);
+    t.equal(lane.delivered.length, hasAnswered ? 2 : 1);
+  }
 });
 
 t.test('a hold that begins soon after another is over takes 50 ms, too', async (t) => {
@@ -299,6 +317,19 @@ t.test('what waits for the registry of a partition that was revoked is let go', 
   lane.setFresh(true);
   await lane.clock.advance(100);
   t.same(lane.delivered, []);
+});
+
+t.test('a partition that stays is read on where what was read ahead was all of one that was revoked', async (t) => {
+  const lane = await startLane([busy], { window: wideWindow });
+  const { events } = lane.topics;
+  lane.script.assign([{ topic: events }, { topic: events, partition: 1 }]);
+  lane.setFull(busy, true);
+  for (let count = 0; count < 2_048; count++) lane.offer('event', 'busy');
+  const other = asLogRecord(toRecord(testEvent({ id: 'other', type: 'busy' })), 0);
+  t.equal(lane.script.offer([other], { topic: events, partition: 1 }), 0);
+  lane.script.assign([{ topic: events, partition: 1 }], 2);
+  t.equal(lane.script.offer([other], { topic: events, partition: 1 }), 1);
+  t.equal(lane.script.paused.size, 0);
 });
 
 t.test('what waits of a partition that was revoked is let go', async (t) => {

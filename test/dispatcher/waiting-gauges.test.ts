@@ -2,7 +2,10 @@ import t from 'tap';
 import { BacklogGauge, LagGauge } from '../../dispatcher/waiting-gauges.ts';
 import { createMetrics } from '../../runtime/metrics.ts';
 
-const position = (topic: string, partition: number, at: number) => ({ topic, partition, position: at });
+const position = (topic: string, partition: number, at: number, isDrained = false) => ({
+  ...{ topic, partition, isDrained },
+  position: at,
+});
 
 t.test('what another process has by now is shown by that one alone', async (t) => {
   const metrics = createMetrics();
@@ -31,18 +34,30 @@ t.test('what another process has by now is shown by that one alone', async (t) =
     'posthorn_lane_lag_records{group="group",topic="events",partition="1"} 1',
   ]);
 
-  let retries = [position('retry.a', 0, 3), position('retry.b', 0, 10), position('retry.gone', 0, 3)];
+  let retries = [position('retry.gone', 0, 3), position('retry.a', 0, 3), position('retry.b', 0, 10, true)];
   const backlog = new BacklogGauge({ log, metrics }, 'default/default', 'retry.');
   const triggers = new Set(['a', 'b']);
-  await backlog.measure([{ positions: () => retries }], triggers);
-  const a = 'posthorn_retry_backlog_records{broker="default/default",trigger="a"} 7';
-  const b = 'posthorn_retry_backlog_records{broker="default/default",trigger="b"} 0';
-  t.strictSame(await shown('posthorn_retry_backlog_records'), [a, b]);
+  const measure = () => backlog.measure([{ positions: () => retries }], triggers);
+  await measure();
+  const a = 'posthorn_retry_backlog_records{broker="default/default",trigger="a"}';
+  const b = 'posthorn_retry_backlog_records{broker="default/default",trigger="b"}';
+  t.strictSame(await shown('posthorn_retry_backlog_records'), [`${a} 7`, `${b} 0`]);
+  t.notOk(asked.includes('retry.b'), 'a topic in which nothing waits is not asked about');
+  retries = [position('retry.a', 0, 10, true), position('retry.b', 0, 9)];
+  await measure();
+  t.strictSame(await shown('posthorn_retry_backlog_records'), [`${a} 0`, `${b} 1`]);
+  retries = [position('retry.b', 0, 10, true)];
+  await measure();
+  t.strictSame(await shown('posthorn_retry_backlog_records'), [`${b} 0`]);
+
+  retries = [position('retry.b', 0, 9)];
+  await measure();
+  metrics.forgetTrigger('default/default', 'b');
+  await measure();
+  t.strictSame(await shown('posthorn_retry_backlog_records'), [`${b} 1`], 'of one that was made anew');
+
+  retries = [position('retry.b', 0, 4, true)];
   asked.length = 0;
-  await backlog.measure([{ positions: () => retries }], triggers);
-  t.strictSame(await shown('posthorn_retry_backlog_records'), [a, b]);
-  t.notOk(asked.includes('retry.b'), 'a quiet topic is not asked about');
-  retries = [position('retry.b', 0, 10)];
-  await backlog.measure([{ positions: () => retries }], triggers);
-  t.strictSame(await shown('posthorn_retry_backlog_records'), [b]);
+  for (let minute = 0; minute < 12; minute++) await measure();
+  t.strictSame(asked, ['retry.b'], 'once a minute all the same: it may be that it can not be read');
 });
