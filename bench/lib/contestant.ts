@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
+import { retryTopicsMax } from '../../broker/trigger/registry-plan.ts';
 import { startPosthorn } from '../../test/support/posthorn.ts';
 import { applyTo, triggerYaml } from '../../test/support/triggers.ts';
 import { until } from '../../test/support/until.ts';
@@ -20,8 +21,11 @@ export interface Contestant {
 export interface Prepared {
   /** The topic that it will read. */
   readonly topic: string;
-  /** Starts reading, from the topic's beginning. */
-  start(): Promise<Running>;
+  /**
+   * Starts reading, from the topic's beginning or where the last run was stopped.
+   * @param nodeArgs of Node itself, for one that runs on it
+   */
+  start(nodeArgs: readonly string[]): Promise<Running>;
 }
 
 export interface Running {
@@ -41,14 +45,12 @@ export interface PosthornOptions {
   readonly workers?: number;
   /** How many triggers beside the one that wants the events; they want other types. */
   readonly otherTriggers?: number;
-  /** Arguments of Node itself. */
-  readonly nodeArgs?: readonly string[];
 }
 
-const appliedAtOnce = 500;
+const appliedAtOnce = 2_500;
 
 export function posthorn(options: PosthornOptions = {}): Contestant {
-  const { name = 'Posthorn', annotations = {}, workers = 1, otherTriggers = 0, nodeArgs = [] } = options;
+  const { name = 'Posthorn', annotations = {}, workers = 1, otherTriggers = 0 } = options;
   return {
     name,
     async prepare(brokers, url) {
@@ -62,13 +64,17 @@ export function posthorn(options: PosthornOptions = {}): Contestant {
         ),
       ];
       // Applied first and filled while nobody reads, so that the whole topic waits when the clock starts.
-      const before = await startPosthorn(args);
-      for (let first = 0; first < manifests.length; first += appliedAtOnce) {
-        await applyTo(before.adminUrl, ...manifests.slice(first, first + appliedAtOnce));
+      const groups = ['--retry-groups', String(Math.ceil(manifests.length / retryTopicsMax))];
+      const before = await startPosthorn([...args, ...groups]);
+      try {
+        for (let first = 0; first < manifests.length; first += appliedAtOnce) {
+          await applyTo(before.adminUrl, ...manifests.slice(first, first + appliedAtOnce));
+        }
+      } finally {
+        await before.stop();
       }
-      await before.stop();
       const several = workers > 1 ? ['--workers', String(workers)] : [];
-      return { topic, start: () => running([...args, ...several], workers, nodeArgs) };
+      return { topic, start: (nodeArgs) => running([...args, ...groups, ...several], workers, nodeArgs) };
     },
   };
 }
@@ -108,7 +114,7 @@ function command(name: string, [file = '', ...args]: readonly string[]): Contest
       const group = `bench${randomBytes(4).toString('hex')}`;
       const topic = `${group}.events`;
       const log = await openKafka(brokers);
-      await log.ensureTopic(topic, { partitions: 8, retentionMs: null, maxMessageBytes: 1_114_112 });
+      await log.ensureTopics([topic], { partitions: 8, retentionMs: null, maxMessageBytes: 1_114_112 });
       await log.close();
       return {
         topic,
