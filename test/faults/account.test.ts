@@ -140,6 +140,22 @@ t.test('at a kill it counts what was in flight, what was not committed, and what
   t.equal(kill?.repeatedAlone.get('first'), 1);
 });
 
+t.test('what comes again as its partition had been given up before is not repeated for the kill', async (t) => {
+  const repeatedAlone = (givenUpMs: number): number | undefined => {
+    const [kill] = exposed(104.5, 1, 2).exposures;
+    const [before] = exposed(givenUpMs, 1, 2).exposures;
+    if (!kill || !before) throw new Error('there are no exposures');
+    const evidence = {
+      exposures: [{ ...before, cause: 'rebalance' as const }, kill],
+      kills: [{ life: killed, atMs: 104.2, open: [] }],
+    };
+    return accountOf([1, 2, 3, 4, 1, 2], () => evidence, 104.6).kills[0]?.repeatedAlone.get('first');
+  };
+  t.equal(repeatedAlone(102.5), 0);
+  t.equal(repeatedAlone(101.5), 1, 'one was sent since');
+  t.equal(repeatedAlone(100.5), 2, 'both were');
+});
+
 t.test('an answer that came too late explains a repetition; one that was held back on purpose does not', async (t) => {
   const late = (timedOut: number, leftToTimeOut: number) =>
     accountOf([1, 2, 3, 4, 2], (ledger) => {

@@ -80,7 +80,10 @@ export interface KillAccount {
   readonly settledUncommitted: number;
   /** Of both, those that arrived once more afterwards. */
   readonly repeated: number;
-  /** Of those, the ones of triggers with a consumer group of their own, by trigger. */
+  /**
+   * Of those, the ones of triggers with a consumer group of their own, by trigger, that the process had begun since it
+   * had their partition: the others come again as it had given that up before, killed or not.
+   */
   readonly repeatedAlone: ReadonlyMap<string, number>;
 }
 
@@ -202,12 +205,27 @@ function killAccount(evidence: Evidence, { life, atMs, open }: Kill): KillAccoun
     }
   }
   const alone = evidence.triggers.filter(({ isAlone }) => isAlone);
-  const countOf = (trigger: string): number => [...repeated].filter((one) => one.startsWith(`${trigger} `)).length;
+  const before = evidence.exposures.filter(({ from, cause }) => from === life && cause !== 'kill');
+  const countOf = (trigger: string): number => {
+    const events = [...repeated].filter((one) => one.startsWith(`${trigger} `)).map((one) => Number(one.split(' ')[1]));
+    return events.filter((event) => !wasGivenUp(evidence, before, trigger, event)).length;
+  };
   return {
     ...{ slot: life.slot, atMs },
     ...{ inFlight: inFlight.size, settledUncommitted: settled.size, repeated: repeated.size },
     repeatedAlone: new Map(alone.map(({ name }) => [name, countOf(name)])),
   };
+}
+
+/** Whether the event was unsettled at one of these exposures of a process that has not sent it since. */
+function wasGivenUp({ ledger }: Evidence, exposures: readonly Exposure[], trigger: string, event: number): boolean {
+  const requests = [...(ledger.requests.get(trigger)?.get(event) ?? [])];
+  return exposures.some(
+    ({ from, atMs, triggers, events }) =>
+      triggers.includes(trigger) &&
+      events.has(event) &&
+      !requests.some((one) => one.slot === from.slot && one.number === from.number && one.atMs > atMs),
+  );
 }
 
 /** The longest time in which nothing arrived although events waited for their first delivery. */
