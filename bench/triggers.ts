@@ -29,8 +29,9 @@ export async function triggers(options: BenchOptions): Promise<void> {
       const prepared = await posthorn({ otherTriggers: count - 1 }).prepare(brokers, sink.urls[0] ?? '');
       subjects.set(count, { sink, prepared, name: nameOf(count) });
     }
-    // A subscriber that stands still would have what waits copied to its retry topic, where there are others.
-    const backlog = { events, isStopped: true, isHeld: false };
+    // A subscriber that stands still would have what waits copied to its retry topic, where there are others. So few
+    // events as those of a quick run would have gone by before anyone looks.
+    const backlog = { events, isStopped: true, isHeld: isQuick };
     for (let round = 1; round <= rounds; round++) {
       for (const [count, subject] of round % 2 === 1 ? subjects : [...subjects].reverse()) {
         signal.throwIfAborted();
