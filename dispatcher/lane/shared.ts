@@ -55,6 +55,8 @@ export class SharedLane {
   /** Records taken from the log, and how many they were when a stretch of looking at the lane began. */
   #taken = 0;
   #stretch: { readonly sinceMs: number; readonly taken: number } | undefined;
+  /** When the lane was looked at last. */
+  #lookedMs = Number.NEGATIVE_INFINITY;
   /** Whether the lane went on too slowly in the last stretch. */
   #isSlow = false;
   /** The reader is held back since so much waits to be placed; null: it is not. */
@@ -267,11 +269,13 @@ export class SharedLane {
     this.#measure();
     this.#place(true);
     this.#relieveWindow();
-    if (this.#holdTimer === undefined) this.#stretch = undefined;
   };
 
   #measure(): void {
     const nowMs = this.#options.clock.monotonic();
+    // Between two looks nothing may be held for a moment, while what was resumed is fetched.
+    if (nowMs - this.#lookedMs > stretchGapMs) this.#stretch = undefined;
+    this.#lookedMs = nowMs;
     this.#stretch ??= { sinceMs: nowMs, taken: this.#taken };
     const { sinceMs, taken } = this.#stretch;
     const isOver = nowMs - sinceMs >= patienceOfUnknown.movesMs;
@@ -351,6 +355,9 @@ const againMs = 30_000;
 
 /** A lane that stands still is looked at so often, in milliseconds. */
 const lookMs = patienceOfKnown.standsMs;
+
+/** Where nothing was looked at for so long, in milliseconds, a new stretch begins. */
+const stretchGapMs = 1_000;
 
 /** A look that comes so late says nothing about subscribers. */
 const lateMs = 10;
