@@ -1,9 +1,11 @@
 import { chmodSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
+import { Worker } from 'node:worker_threads';
 import t from 'tap';
 import { LogDirectoryError } from '../../broker/log/embedded/directory.ts';
 import { openEmbeddedLog } from '../../broker/log/embedded/embedded-log.ts';
+import type { RequestMessage } from '../../broker/log/embedded/protocol.ts';
 import { LogLockedError, LogUnavailableError } from '../../broker/log/errors.ts';
 import { silent } from '../support/silent.ts';
 import { kill, onePartition, openLog, readLines, startWriter, testReserveBytes } from './embedded/open.ts';
@@ -50,6 +52,26 @@ t.test('a directory can be open once in a process too, and again after it was cl
   const again = await openLog(directory);
   t.strictSame(await again.listTopics(''), ['still.working']);
   await again.close();
+});
+
+t.test('what waits for the disk takes little more memory than the records have', async (t) => {
+  const log = await openLog(t.testdir());
+  await log.ensureTopics(['events'], onePartition);
+  const { postMessage } = Worker.prototype;
+  const sent: number[] = [];
+  t.capture(Worker.prototype, 'postMessage', function (this: Worker, message, transfer) {
+    // Looked at before it is sent: from then on it is the worker's.
+    sent.push((message as RequestMessage).data.buffer.byteLength);
+    postMessage.call(this, message, transfer);
+  });
+  const value = Buffer.alloc(1_000);
+  for (const _ of Array(5)) await log.append('events', 0, [{ key: null, value, headers: {} }]);
+  t.equal(sent.length, 5);
+  t.ok(
+    sent.every((bytes) => bytes <= 4_096),
+    `${sent} bytes for 1,000 each`,
+  );
+  await log.close();
 });
 
 t.test('a path that is no directory is refused', async (t) => {

@@ -38,8 +38,11 @@ interface Waiting {
 
 const noData = Buffer.alloc(0);
 
-/** The buffer that appends are encoded into begins with this size and doubles, in bytes. */
-const dataBytesMin = 65_536;
+/**
+ * The buffer that appends are encoded into begins with this size and doubles, in bytes. Small: while the disk stalls,
+ * each turn of the loop leaves one in the worker's port.
+ */
+const dataBytesMin = 4_096;
 
 /** The main thread's side: gathers what is asked in one turn of the loop into one message to the worker. */
 export class WorkerClient {
