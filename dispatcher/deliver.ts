@@ -4,6 +4,7 @@ import { hopsAttribute } from '../event/hops.ts';
 import { encodeBinary, encodeStructured } from '../event/http.ts';
 import type { Clock, Timer } from '../runtime/clock.ts';
 import { noSecrets } from '../runtime/secrets.ts';
+import { Slots } from '../runtime/slots.ts';
 import { guardedLookup, RefusedAddressError, refusalOf } from './address.ts';
 import { type Batch, headersOf } from './batch/body.ts';
 import { type Delivery, type Outcome, RevokedError } from './fate.ts';
@@ -53,7 +54,7 @@ export function createDeliverer({
   const plain = new Connections({ clock, lookup: guardedLookup, headBytesMax: answerHeaderBytesMax });
   const secure = new SecureConnections({ lookup: guardedLookup, headBytesMax: answerHeaderBytesMax });
   const targets = new Targets();
-  const inFlight = new Set<AnswerHandler>();
+  const inFlight = new Slots<AnswerHandler>();
   let cutReason: Error | undefined;
   const post = (
     target: URL,
@@ -63,10 +64,10 @@ export function createDeliverer({
     isRevoked: () => boolean,
   ): Promise<Outcome> =>
     new Promise((resolve, reject) => {
-      const onEnd = (): unknown => inFlight.delete(handler);
+      const onEnd = (): unknown => inFlight.take(slot);
       const options = { clock, timeoutMs, responseBytesMax, resolve, reject, onEnd, isRevoked };
       const handler = new AnswerHandler(options);
-      inFlight.add(handler);
+      const slot = inFlight.add(handler);
       const connections = target.protocol === 'https:' ? secure : plain;
       handler.carriedBy(connections.post(target, headers, body, handler));
     });
@@ -92,11 +93,11 @@ export function createDeliverer({
       return post(target, headers, batch.body, delivery.timeoutMs, isRevoked);
     },
     cutRevoked() {
-      for (const handler of inFlight) if (handler.isRevoked) handler.abandon(new RevokedError());
+      for (const handler of inFlight.values()) if (handler.isRevoked) handler.abandon(new RevokedError());
     },
     cut(reason) {
       cutReason = reason;
-      for (const handler of inFlight) handler.abandon(reason);
+      for (const handler of inFlight.values()) handler.abandon(reason);
     },
     close() {
       plain.close(new Error('Posthorn ends'));

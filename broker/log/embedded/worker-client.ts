@@ -1,5 +1,6 @@
 import { Worker } from 'node:worker_threads';
 import { messageOf } from '../../../runtime/errors.ts';
+import { Slots } from '../../../runtime/slots.ts';
 import { LogFullError, LogLockedError, LogUnavailableError, UnknownTopicError } from '../errors.ts';
 import type { NewRecord } from '../log.ts';
 import { LogDirectoryError } from './directory.ts';
@@ -49,13 +50,13 @@ export class WorkerClient {
   readonly #worker: Worker;
   readonly #directory: string;
   #events: WorkerEvents | null = null;
-  readonly #waiting = new Map<number, Waiting>();
+  /** By the ids of the requests. */
+  readonly #waiting = new Slots<Waiting>();
   #requests: Request[] = [];
   /** The records of the appends among the requests, encoded. */
   #data = noData;
   #dataBytes = 0;
   #flushing = false;
-  #nextId = 1;
   #error: LogUnavailableError | null = null;
   #closing = false;
   readonly #exited: Promise<void>;
@@ -136,10 +137,8 @@ export class WorkerClient {
   #ask(enqueue: (id: number) => void): Promise<unknown> {
     if (this.#error) return Promise.reject(this.#error);
     if (this.#closing) return Promise.reject(new LogUnavailableError(`the log in ${this.#directory} is closed`));
-    const id = this.#nextId++;
     return new Promise((resolve, reject) => {
-      this.#waiting.set(id, { resolve, reject });
-      enqueue(id);
+      enqueue(this.#waiting.add({ resolve, reject }));
       if (this.#flushing) return;
       this.#flushing = true;
       setImmediate(() => this.#flush());
@@ -181,8 +180,7 @@ export class WorkerClient {
   }
 
   #settle(answer: Answer): void {
-    const waiting = this.#waiting.get(answer.id);
-    this.#waiting.delete(answer.id);
+    const waiting = this.#waiting.take(answer.id);
     if ('value' in answer) waiting?.resolve(answer.value);
     else if (answer.refused === 'full') waiting?.reject(new LogFullError(this.#directory));
     else waiting?.reject(new UnknownTopicError('of this partition any more: it was deleted'));
@@ -191,9 +189,7 @@ export class WorkerClient {
   #fail(reason: string, cause?: Error): void {
     if (this.#error) return;
     this.#error = new LogUnavailableError(`the log in ${this.#directory} has failed: ${reason}`, { cause });
-    const waiting = [...this.#waiting.values()];
-    this.#waiting.clear();
-    for (const one of waiting) one.reject(this.#error);
+    for (const waiting of this.#waiting.values()) waiting.reject(this.#error);
     this.#events?.failed(this.#error);
   }
 }
