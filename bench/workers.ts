@@ -1,12 +1,17 @@
 import { measureInTurn } from './lib/backlog.ts';
+import { besideBusy } from './lib/beside-busy.ts';
 import { posthorn } from './lib/contestant.ts';
 import { type BenchOptions, quickEvents } from './lib/line.ts';
 
 const cpuRatioMax = 1.1;
-const [one, two] = ['one worker', 'two workers'] as const;
-const contestants = [posthorn({ name: one }), posthorn({ name: two, workers: 2 })];
+const [one, beside, two] = ['one worker', 'one worker, beside a busy process', 'two workers'] as const;
+const contestants = [posthorn({ name: one }), besideBusy(posthorn(), beside), posthorn({ name: two, workers: 2 })];
 
-/** `posthorn serve --workers 2` beside one process, on the same work: what a delivery costs over all processes. */
+/**
+ * `posthorn serve --workers 2` beside one process, on the same work: what a delivery costs over all processes. Two
+ * workers also keep more cores busy, which makes all that runs slower; how much is told by one worker while a process
+ * that has nothing to do with it is busy.
+ */
 export async function workers(options: BenchOptions): Promise<void> {
   const { rounds, isQuick, report } = options;
   // Each process compiles the code for itself: of 100,000 events that was a fifth of what two took, of these nothing.
@@ -35,7 +40,10 @@ export async function workers(options: BenchOptions): Promise<void> {
       ),
     ]),
   );
-  report.say();
+  report.say(
+    `\nCPU of one worker beside a busy process, times that of one alone: ` +
+      `${results.ratio(beside, one, 'cpuPer100k').toFixed(2)}, which is the machine's doing.\n`,
+  );
   report.target(
     "CPU of two workers, times one's",
     results.ratio(two, one, 'cpuPer100k'),
