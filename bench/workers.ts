@@ -40,9 +40,10 @@ export async function workers(options: BenchOptions): Promise<void> {
       ),
     ]),
   );
+  const ratio = (name: string, to: string): string => results.ratio(name, to, 'cpuPer100k').toFixed(2);
   report.say(
-    `\nCPU of one worker beside a busy process, times that of one alone: ` +
-      `${results.ratio(beside, one, 'cpuPer100k').toFixed(2)}, which is the machine's doing.\n`,
+    `\nBeside a busy process one worker takes ${ratio(beside, one)} times the CPU, which is the machine's doing; ` +
+      `two workers take ${ratio(two, beside)} times that.\n`,
   );
   report.target(
     "CPU of two workers, times one's",
