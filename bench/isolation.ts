@@ -130,6 +130,8 @@ function tell(report: LineReport, phases: readonly Phase[], seconds: number): vo
     { atMost: p99RatioMax },
     { digits: 2, marks },
   );
-  const growth = (phases.at(-1)?.residentMiB ?? Number.NaN) / (phases[1]?.residentMiB ?? Number.NaN);
-  report.target('memory, times that in the first round', growth, { atMost: growthMax }, { digits: 2 });
+  // The first backlog is delivered as fast as can be, for which memory grows to what a full topic takes.
+  const [, before, after = before] = phases;
+  const growth = (phases.at(-1)?.residentMiB ?? Number.NaN) / (after?.residentMiB ?? Number.NaN);
+  report.target('memory at the end, times that after the first backlog', growth, { atMost: growthMax }, { digits: 2 });
 }

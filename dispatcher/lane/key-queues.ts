@@ -7,8 +7,8 @@
 export class KeyQueues<Item extends { readonly key: string | null }> {
   /** By key that has an item ready or out: those behind it. */
   readonly #behind = new Map<string, Item[]>();
-  #ready: Item[] = [];
-  /** Index of the first of `#ready` that was not taken. */
+  #ready: (Item | undefined)[] = [];
+  /** Index of the first of `#ready` that was not taken; those before it are not held any more. */
   #first = 0;
 
   push(item: Item): void {
@@ -28,7 +28,7 @@ export class KeyQueues<Item extends { readonly key: string | null }> {
 
   /** Takes the first out. */
   shift(): void {
-    if (this.#first < this.#ready.length) this.#first++;
+    if (this.#first < this.#ready.length) this.#ready[this.#first++] = undefined;
     // Compacts now and then: removing at the front of a long array each time would cost its length.
     if (this.#first < 1_024 && this.#first < this.#ready.length) return;
     this.#ready = this.#ready.slice(this.#first);
@@ -57,7 +57,7 @@ export class KeyQueues<Item extends { readonly key: string | null }> {
       for (const item of behind) (isRemoved(item) ? removed : kept).push(item);
       this.#behind.set(key, kept);
     }
-    const ready = this.#ready.slice(this.#first);
+    const ready = this.#ready.slice(this.#first).filter((item) => item !== undefined);
     this.#ready = [];
     this.#first = 0;
     for (const item of ready) {

@@ -19,7 +19,8 @@ export interface MatchedRecord {
 
 /** Deliveries that wait to be placed, in the order of the log. */
 export class MatchedRecords {
-  #records: MatchedRecord[] = [];
+  /** What is placed is no more held here. */
+  #records: (MatchedRecord | undefined)[] = [];
   /** Index of the first record that waits, and of its first trigger that waits. */
   #record = 0;
   #trigger = 0;
@@ -69,6 +70,7 @@ export class MatchedRecords {
   }
 
   #nextRecord(): void {
+    this.#records[this.#record] = undefined;
     this.#trigger = 0;
     this.#record++;
     // Compacts now and then: removing at the front of a long array each time would cost its length.
@@ -92,7 +94,7 @@ export class MatchedRecords {
   }
 
   #keep(isKept: (record: MatchedRecord) => boolean): void {
-    const waiting = this.#records.slice(this.#record);
+    const waiting = this.#records.slice(this.#record).filter((record) => record !== undefined);
     const [first] = waiting;
     // Of the first record some deliveries may be placed already.
     const placed = first && isKept(first) ? this.#trigger : 0;

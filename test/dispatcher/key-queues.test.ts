@@ -1,6 +1,8 @@
+import { setImmediate as soon } from 'node:timers/promises';
 import fc from 'fast-check';
 import t from 'tap';
 import { KeyQueues } from '../../dispatcher/lane/key-queues.ts';
+import { collectGarbage } from '../support/garbage.ts';
 
 interface Item {
   readonly key: string | null;
@@ -57,5 +59,22 @@ t.test('of each key one is out at a time, in order, whatever is removed; nothing
         if (!take()) throw new Error(`${waiting.size} are left and none is ready`);
       }
     }),
+  );
+});
+
+t.test('an item that was taken is not kept, though others wait', async (t) => {
+  const queues = new KeyQueues<Item>();
+  const pushed: WeakRef<Item>[] = [];
+  for (let n = 0; n < 3; n++) {
+    const item = { key: null, n };
+    pushed.push(new WeakRef(item));
+    queues.push(item);
+  }
+  queues.shift();
+  await soon();
+  collectGarbage();
+  t.strictSame(
+    pushed.map((item) => item.deref() !== undefined),
+    [false, true, true],
   );
 });

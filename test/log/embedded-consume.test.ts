@@ -1,19 +1,15 @@
 import { closeSync, openSync, statSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 import t from 'tap';
 import { LogUnavailableError, StaleEpochError, UnknownTopicError } from '../../broker/log/errors.ts';
 import type { Log } from '../../broker/log/log.ts';
+import { collectGarbage } from '../support/garbage.ts';
 import { until } from '../support/until.ts';
 import { Collector } from './conformance/collector.ts';
 import { counting, numbered, readAll } from './conformance/harness.ts';
 import { onePartition, openLog } from './embedded/open.ts';
 
 const topic = 'topic';
-
-setFlagsFromString('--expose-gc');
-const collectGarbage: () => void = runInNewContext('gc');
 
 t.test('no handler is called before consume has resolved', async (t) => {
   const log = await openLog(t.testdir());

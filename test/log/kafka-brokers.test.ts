@@ -1,8 +1,7 @@
 import { setImmediate as soon } from 'node:timers/promises';
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 import t from 'tap';
 import { Brokers } from '../../broker/log/kafka/brokers.ts';
+import { collectGarbage } from '../support/garbage.ts';
 import { kafkaBrokers } from '../support/kafka.ts';
 import { silent } from '../support/silent.ts';
 
@@ -23,14 +22,10 @@ async function open(): Promise<Brokers> {
 
 const question = { topics: [], allowAutoTopicCreation: false } as const;
 
-setFlagsFromString('--expose-gc');
-const collectGarbage = runInNewContext('gc') as () => void;
-
 t.test('an answer is not kept by its connection', async (t) => {
   const brokers = await open();
   const answers: WeakRef<object>[] = [];
   for (let i = 0; i < 20; i++) answers.push(new WeakRef(await brokers.sendToAny('Metadata', question)));
-  // An object that was looked at stays until the turn of the event loop is over.
   await soon();
   collectGarbage();
   const kept = answers.filter((answer) => answer.deref() !== undefined);
