@@ -19,7 +19,7 @@ export interface MatchedRecord {
 
 /** Deliveries that wait to be placed, in the order of the log. */
 export class MatchedRecords {
-  /** What is placed is no more held here. */
+  /** Without those that are placed, whose places are empty until they are cut off. */
   #records: (MatchedRecord | undefined)[] = [];
   /** Index of the first record that waits, and of its first trigger that waits. */
   #record = 0;
