@@ -78,13 +78,13 @@ t.test('members of a batch that are known, or twice in it, are left out and coun
 });
 
 t.test('a duplicate is answered no sooner than the append of the first is durable', async (t) => {
-  const { send, held, log } = await start(t);
+  const { send, sendInTurn, held, log } = await start(t);
   log.answer = 'wait';
   const first = send('1');
   await until(() => log.appends.length === 1, 'the append of the first has begun');
   const answers: string[] = [];
-  const again = ['2', '3'].map((id) => send('1', id).then((answer) => answers.push(answer)));
-  await until(() => log.appends.length === 3, 'the other members of two batches are being appended');
+  const both = await sendInTurn(['1', '2'], ['1', '3']);
+  const again = both.map((one) => one.then((answer) => answers.push(answer)));
   log.appends[1]?.resolve();
   log.appends[2]?.resolve();
   log.answer = (append) => append.resolve();
