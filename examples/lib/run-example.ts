@@ -64,8 +64,7 @@ function listenForEnd(processes: Processes, end: AbortController): () => void {
     console.log('\nStopping.');
     end.abort(ended);
   };
-  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
-  for (const signal of signals) process.on(signal, onSignal);
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, onSignal);
   process.on('exit', () => processes.kill());
   // Whoever read our output has gone, as in `npm start | head`.
   process.stdout.on('error', () => end.abort(ended));
@@ -73,10 +72,8 @@ function listenForEnd(processes: Processes, end: AbortController): () => void {
   const watch = setInterval(() => {
     if (process.ppid !== parent) end.abort(ended);
   }, parentCheckMs);
-  return () => {
-    clearInterval(watch);
-    for (const signal of signals) process.off(signal, onSignal);
-  };
+  // The signals are listened to until the process is gone, which that does not keep: npm's may come when all has ended.
+  return () => clearInterval(watch);
 }
 
 /** A full disk or a folder that may not be written is the user's to mend, too. */

@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -103,6 +104,14 @@ t.test('Ctrl-C ends it at any moment', async (t) => {
   t.equal(await terminal.exited, 0);
   t.strictSame(terminal.leftovers(), []);
   t.strictSame(readdirSync(temporary), []);
+});
+
+t.test('the Ctrl-C that npm passes on is none when all has ended', async (t) => {
+  const atEnd = `process.once('beforeExit',()=>process.kill(process.pid,'SIGINT'))`;
+  const example = path.join(root, 'examples/quickstart/start.ts');
+  const args = ['-u', 'NODE_OPTIONS', process.execPath, `--import=data:text/javascript,${atEnd}`, example, '--help'];
+  const child = spawn('env', args, { stdio: 'ignore' });
+  t.strictSame(await once(child, 'exit'), [0, null]);
 });
 
 t.test('nothing is left when the terminal is closed', async (t) => {
