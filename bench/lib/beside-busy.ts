@@ -13,11 +13,14 @@ export function besideBusy(contestant: Contestant, name: string): Contestant {
         async start(nodeArgs) {
           const running = await start(nodeArgs);
           const busy = fork(new URL('../traffic/busy-main.ts', import.meta.url));
-          const after = async <T>(ending: Promise<T>): Promise<T> => {
-            await endOf(busy);
-            return ending;
+          const endBoth = async <T>(ending: Promise<T>): Promise<T> => {
+            try {
+              return await ending;
+            } finally {
+              await endOf(busy);
+            }
           };
-          return { ...running, stop: () => after(running.stop()), kill: () => after(running.kill()) };
+          return { ...running, stop: () => endBoth(running.stop()), kill: () => endBoth(running.kill()) };
         },
       };
     },
