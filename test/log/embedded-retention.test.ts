@@ -88,6 +88,16 @@ t.test('much is deleted in small steps, and its room is used again', async (t) =
   t.equal((await log.read('large', 0, 0, 1)).records[0]?.offset, 1_800);
 });
 
+t.test('the write-ahead log is moved into the database little by little, as appends wait for it', async (t) => {
+  const directory = t.testdir();
+  const log = await openLog(directory);
+  t.teardown(() => log.close());
+  await log.ensureTopics(['large'], onePartition);
+  const value = Buffer.alloc(100_000, 'x');
+  for (let i = 0; i < 150; i++) await log.append('large', 0, [{ key: null, value, headers: {} }]);
+  t.ok(statSync(join(directory, 'log.db-wal')).size < 6_000_000, 'of 15 MB no more than 4 MiB wait');
+});
+
 t.test('what was left of a deleted topic is deleted, after a restart too', async (t) => {
   const directory = t.testdir();
   const log = await openLog(directory);

@@ -11,9 +11,9 @@ const transactionMaxBytes = 8_388_608;
 
 /**
  * The write-ahead log is moved into the database when about this much was written to it: larger makes for rarer but
- * longer pauses, and a longer start after a crash.
+ * longer pauses, and a longer start after a crash; smaller writes pages again that are not full yet.
  */
-const checkpointBytes = 16_777_216;
+const checkpointBytes = 4_194_304;
 
 /** What a request writes besides its records, about: the pages of tables and indexes that it touches. */
 const touchedBytes = 8_192;

@@ -39,8 +39,10 @@ await until(isAllExpired, 'what is past its retention is deleted');
 await until(() => accepted(log, 'kept', 1), 'appends go on after that');
 
 seen.refusedAgainWith = await appendUntilFull(log, 'kept', 4);
+// Where four at once have no room, one may have.
+await appendUntilFull(log, 'kept', 1);
 seen.reserveWhenFull = existsSync(reserve);
-seen.acceptedWhenFull = await accepted(log, 'kept', 4);
+seen.acceptedWhenFull = await accepted(log, 'kept', 1);
 const end = (await rangeOf(log, 'kept', 0)).end;
 await collector.commit([{ topic: 'kept', partition: 0, offset: 1, metadata: 'while full' }]);
 seen.committedWhenFull = (await log.committed('group', 'kept'))[0]?.metadata;
