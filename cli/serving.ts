@@ -20,6 +20,7 @@ import { systemClock } from '../runtime/clock.ts';
 import type { ServeConfig } from '../runtime/config-serve.ts';
 import { formatShortDuration } from '../runtime/duration.ts';
 import { messageOf } from '../runtime/errors.ts';
+import { collectLessOften } from '../runtime/garbage-collection.ts';
 import { ClosingTime, Releasers } from '../runtime/lifecycle.ts';
 import { createMetrics, type Metrics } from '../runtime/metrics.ts';
 import { version } from '../runtime/version.ts';
@@ -55,18 +56,12 @@ export interface ServingOptions {
 }
 
 /**
- * Node 24 cuts small buffers from pieces of 64 KiB, and a record that waits keeps its whole piece. Of a subscriber that
- * was down 165 records of 1 KB kept 11 MB, which had V8 collect its whole heap every 0.7 s. In bytes.
- */
-const bufferPoolBytes = 8_192;
-
-/**
  * Runs Posthorn until it is to stop.
  * @throws PosthornError when it can't start, or its log has failed for good
  */
 export async function servePosthorn(options: ServingOptions): Promise<void> {
   const { config, logger, stop, worker } = options;
-  Buffer.poolSize = bufferPoolBytes;
+  collectLessOften();
   const say = worker ? 'debug' : 'info';
   const failure = new AbortController();
   const end: End = { failed: failure.signal, signal: AbortSignal.any([stop, failure.signal]) };
