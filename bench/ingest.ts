@@ -1,6 +1,7 @@
-import { spawn } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { startPosthorn } from '../test/support/posthorn.ts';
 import { kafkajsQuiet } from './lib/contestant.ts';
 import { cpuSecondsOf, per100k, quantile } from './lib/figures.ts';
@@ -50,6 +51,8 @@ export async function ingest(options: BenchOptions): Promise<void> {
   const results = new Samples<`${LogKind} ${Load}` | Reference, Figure>();
   for (let round = 1; round <= rounds; round++) {
     for (const kind of logs) {
+      // What the batches before it left in memory would be written while the latency of this one is measured.
+      await promisify(execFile)('sync');
       await withLog(kind, brokers, async (log) => {
         const posthorn = await startPosthorn([...log.args, '--roles', 'ingress']);
         let accepted = 0;
