@@ -17,10 +17,11 @@ export const onePartition: TopicSpec = { partitions: 1, retentionMs: null, maxMe
 /**
  * Runs writer.ts on the directory in a process of its own: it opens the log, prints `open`, appends the numbers from
  * the end of topic `numbers` on, one record each and 20 at a time, and prints each number that was acknowledged.
+ * @param last the number after which it appends nothing more, and only holds the log
  */
-export function startWriter(directory: string): ChildProcess {
+export function startWriter(directory: string, last = Number.POSITIVE_INFINITY): ChildProcess {
   const file = fileURLToPath(new URL('./writer.ts', import.meta.url));
-  return spawn(process.execPath, [file, directory], { stdio: ['ignore', 'pipe', 'inherit'] });
+  return spawn(process.execPath, [file, directory, String(last)], { stdio: ['ignore', 'pipe', 'inherit'] });
 }
 
 /** Reads what the process prints, line by line, as long as `wanted` says; the process runs on. */
